@@ -1,0 +1,21 @@
+package tarn
+
+import "errors"
+
+// Errors that a caller acts on. What isn't there is fs.ErrNotExist, what is
+// there already fs.ErrExist.
+var (
+	// ErrCold says that an object has to be thawed before it can be read.
+	ErrCold = errors.New("object is cold: it has to be thawed first")
+	// ErrThawing says that a thaw of the object is under way.
+	ErrThawing = errors.New("object is being thawed")
+	// ErrDamaged says that bytes are not what was recorded of them.
+	ErrDamaged = errors.New("damaged")
+	// ErrNotAuthentic says that an object was not written by a holder of the
+	// repository's key.
+	ErrNotAuthentic = errors.New("not authentic")
+	// ErrNoIdentity says that reading needs an identity that was not given.
+	ErrNoIdentity = errors.New("no identity for this repository")
+	// ErrDenied says that the storage refuses the credentials or the permission.
+	ErrDenied = errors.New("access denied by the storage")
+)
