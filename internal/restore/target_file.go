@@ -1,0 +1,195 @@
+package restore
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"io/fs"
+	"os"
+	"sync"
+
+	"github.com/tarn-backup/tarn"
+)
+
+// holeSize is the alignment and the least size, in bytes, of a run of zeros
+// that becomes a hole: the block of nearly every file system.
+const holeSize = 4096
+
+var zeros [holeSize]byte
+
+// File is a regular file on its way into the target. Nothing of it is visible
+// under its own name before Commit. It is used by one goroutine at a time and
+// ended by exactly one of Commit and Abort.
+type File struct {
+	t         *Target
+	h         *handle
+	e         *tarn.Entry
+	name, tmp string
+	f         *os.File
+	hash      hash.Hash
+	n         int64
+	err       error // of a Write: the file can't become right any more
+}
+
+// Create opens a temporary file beside e's path, making missing directories. e
+// must not change before the file is ended.
+func (t *Target) Create(e *tarn.Entry) (*File, error) {
+	if e.Type != tarn.TypeFile {
+		return nil, fmt.Errorf("creating %q: entry is a %s", e.Path, e.Type)
+	}
+	t.keep(e.Path)
+	for try := 0; ; try++ {
+		h, name, err := t.parent(e.Path, true)
+		if err != nil {
+			return nil, t.fail("creating", e.Path, err)
+		}
+		w := &File{t: t, h: h, e: e, name: name, hash: sha256.New()}
+		w.tmp, err = t.withTemp(func(tmp string) (err error) {
+			w.f, err = h.dir.create(tmp)
+			return err
+		})
+		if err == nil {
+			return w, nil
+		}
+		t.release(h)
+		if try > 0 || !errors.Is(err, fs.ErrNotExist) {
+			return nil, t.fail("creating", e.Path, err)
+		}
+		t.dropAll() // the directory was removed under its handle
+	}
+}
+
+// Write appends p. Of a sparse entry's content, aligned runs of zeros become
+// holes. More bytes than the entry has are refused.
+func (w *File) Write(p []byte) (int, error) {
+	if w.err != nil {
+		return 0, w.err
+	}
+	if int64(len(p)) > w.e.Size-w.n {
+		w.err = fmt.Errorf("writing %q: content has more than the %d bytes that were recorded: %w",
+			w.e.Path, w.e.Size, tarn.ErrDamaged)
+		return 0, w.err
+	}
+	w.hash.Write(p)
+	if err := w.store(p); err != nil {
+		w.err = w.t.fail("writing", w.e.Path, err)
+		return 0, w.err
+	}
+	w.n += int64(len(p))
+	return len(p), nil
+}
+
+// store writes p at the end of the file. Zeros between holeSize boundaries are
+// just not written, which is right wherever the boundaries of p lie: a block
+// that another Write does write reads as zeros where it doesn't.
+func (w *File) store(p []byte) error {
+	if !w.e.Sparse {
+		_, err := w.f.Write(p)
+		return err
+	}
+	off, start := 0, 0
+	for off < len(p) {
+		end := min(len(p), off+holeSize-int((w.n+int64(off))%holeSize))
+		if bytes.Equal(p[off:end], zeros[:end-off]) {
+			if err := w.storeAt(p, start, off); err != nil {
+				return err
+			}
+			start = end
+		}
+		off = end
+	}
+	return w.storeAt(p, start, off)
+}
+
+func (w *File) storeAt(p []byte, start, end int) error {
+	if start == end {
+		return nil
+	}
+	_, err := w.f.WriteAt(p[start:end], w.n+int64(start))
+	return err
+}
+
+// Commit checks that what was written is the entry's content, gives the file
+// its metadata and puts it at the entry's path. After an error the temporary
+// file is gone and what stood at the path still stands there. Content that is
+// not what was recorded is a tarn.ErrDamaged.
+func (w *File) Commit() error {
+	if err := w.check(); err != nil {
+		w.Abort()
+		return err
+	}
+	if w.e.Sparse {
+		if err := w.f.Truncate(w.e.Size); err != nil {
+			w.Abort()
+			return w.t.fail("writing", w.e.Path, err)
+		}
+	}
+	f := w.f
+	w.f = nil
+	defer w.t.release(w.h)
+	err := w.h.dir.seal(f, w.tmp, w.e, w.t.warner(w.e.Path))
+	if err != nil {
+		err = errors.Join(err, w.h.dir.remove(w.tmp))
+	} else {
+		err = w.t.put(w.h.dir, w.tmp, w.name, w.e.Path)
+	}
+	return w.t.fail("writing", w.e.Path, err)
+}
+
+func (w *File) check() error {
+	if w.err != nil {
+		return w.err
+	}
+	if w.n != w.e.Size {
+		return fmt.Errorf("writing %q: content has %d bytes, %d were recorded: %w", w.e.Path, w.n, w.e.Size, tarn.ErrDamaged)
+	}
+	var sum tarn.ContentHash // an empty file has none
+	if w.n > 0 {
+		w.hash.Sum(sum[:0])
+	}
+	if sum != w.e.Content {
+		return fmt.Errorf("writing %q: content has SHA-256 %s, %s was recorded: %w", w.e.Path, sum, w.e.Content, tarn.ErrDamaged)
+	}
+	return nil
+}
+
+// Abort removes the temporary file. After Commit it does nothing.
+func (w *File) Abort() {
+	if w.f == nil {
+		return
+	}
+	// The file is thrown away: what Close says of its content is of no use.
+	w.f.Close()
+	w.f = nil
+	if err := w.h.dir.remove(w.tmp); err != nil {
+		w.t.opts.Logger.Debug("removing temporary file", "path", w.e.Path, "error", err)
+	}
+	w.t.release(w.h)
+}
+
+var hashBuffers = sync.Pool{New: func() any { return new([256 << 10]byte) }}
+
+// HashFile reads the regular file at path and returns the hash of its content,
+// zero if it is empty, and its size in bytes.
+func (t *Target) HashFile(path string) (sum tarn.ContentHash, size int64, err error) {
+	err = t.inParent(path, false, func(d *dir, name string) error {
+		f, err := d.read(name)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		buf := hashBuffers.Get().(*[256 << 10]byte)
+		defer hashBuffers.Put(buf)
+		hash := sha256.New()
+		// Without the wrapper, io would prefer the file's own WriterTo to the buffer.
+		size, err = io.CopyBuffer(hash, struct{ io.Reader }{f}, buf[:])
+		if size > 0 {
+			hash.Sum(sum[:0])
+		}
+		return err
+	})
+	return sum, size, t.fail("reading", path, err)
+}
