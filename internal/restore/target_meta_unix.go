@@ -4,7 +4,6 @@ package restore
 
 import (
 	"bytes"
-	"os"
 	"slices"
 	"strings"
 
@@ -77,30 +76,29 @@ func applyXattrs(n inode, e *tarn.Entry, cur *info, warn warnFunc) (changed bool
 	if err != nil && len(e.Xattrs) > 0 {
 		warn("xattr", err)
 	}
-	unlock := func() {
-		// Attributes of a read-only file can be set by nobody but root.
-		if !changed && cur != nil && cur.mode&0o200 == 0 && e.Type != tarn.TypeSymlink && os.Geteuid() != 0 {
-			n.chmod(cur.mode | 0o200) // if it fails, so does what follows
+	set := func(name string, f func() error) {
+		err := f()
+		if err == unix.EACCES && cur != nil && e.Type != tarn.TypeSymlink {
+			// Attributes of a read-only file are its owner's to set only
+			// while it isn't; the caller sets the mode afterwards.
+			if n.chmod(cur.mode|0o200) == nil {
+				err = f()
+			}
+		}
+		if err != nil {
+			warn("xattr "+namespace(name), err)
 		}
 		changed = true
 	}
 	for _, name := range have {
 		wanted := slices.ContainsFunc(e.Xattrs, func(x tarn.Xattr) bool { return x.Name == name })
-		if wanted || !restorable(name) {
-			continue
-		}
-		unlock()
-		if err := n.removeXattr(name); err != nil {
-			warn("xattr "+namespace(name), err)
+		if !wanted && restorable(name) {
+			set(name, func() error { return n.removeXattr(name) })
 		}
 	}
 	for _, x := range e.Xattrs {
-		if slices.Contains(have, x.Name) && hasXattr(n, x) {
-			continue
-		}
-		unlock()
-		if err := n.setXattr(x.Name, x.Value); err != nil {
-			warn("xattr "+namespace(x.Name), err)
+		if !slices.Contains(have, x.Name) || !hasXattr(n, x) {
+			set(x.Name, func() error { return n.setXattr(x.Name, x.Value) })
 		}
 	}
 	return changed
