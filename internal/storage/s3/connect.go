@@ -1,0 +1,148 @@
+package s3
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+
+	"github.com/tarn-backup/tarn"
+)
+
+const fallbackRegion = "us-east-1"
+
+// connect makes the client of s.
+func (s *Storage) connect(ctx context.Context) error {
+	cfg, err := config.LoadDefaultConfig(ctx, s.loadOptions()...)
+	if err != nil {
+		return fmt.Errorf("loading the AWS configuration: %w", err)
+	}
+	if cfg.Region == "" {
+		cfg.Region = fallbackRegion
+	}
+	if cfg.Credentials == nil {
+		return fmt.Errorf("finding AWS credentials: there are none: %w", tarn.ErrDenied)
+	}
+	if _, err := cfg.Credentials.Retrieve(ctx); err != nil {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		return fmt.Errorf("finding AWS credentials: %w: %w", tarn.ErrDenied, err)
+	}
+	s.client = s3.NewFromConfig(cfg, func(o *s3.Options) {
+		if s.cfg.Endpoint != "" {
+			o.BaseEndpoint = &s.cfg.Endpoint
+		}
+		o.UsePathStyle = o.BaseEndpoint != nil
+		// The retries are those of try, which knows when an answer got lost.
+		o.Retryer = aws.NopRetryer{}
+		// The checksums are made here, once, and of whole objects.
+		o.RequestChecksumCalculation = aws.RequestChecksumCalculationWhenRequired
+		o.ResponseChecksumValidation = aws.ResponseChecksumValidationWhenRequired
+		o.DisableLogOutputChecksumValidationSkipped = true
+	})
+	return s.setEndpoint(s.client.Options().BaseEndpoint)
+}
+
+func (s *Storage) setEndpoint(base *string) error {
+	s.tls = true
+	if base == nil {
+		return nil
+	}
+	u, err := url.Parse(*base)
+	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+		return fmt.Errorf("endpoint %.200q: want a URL like https://host:port: %w", *base, fs.ErrInvalid)
+	}
+	if u.User != nil {
+		return fmt.Errorf("endpoint at %s: credentials don't belong into its URL: %w", u.Host, fs.ErrInvalid)
+	}
+	s.tls = u.Scheme == "https"
+	s.endpoint = (&url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}).String()
+	return nil
+}
+
+func (s *Storage) loadOptions() []func(*config.LoadOptions) error {
+	opts := []func(*config.LoadOptions) error{config.WithHTTPClient(s.httpClient())}
+	if s.cfg.Profile != "" {
+		opts = append(opts, config.WithSharedConfigProfile(s.cfg.Profile))
+	}
+	if s.cfg.Region != "" {
+		opts = append(opts, config.WithRegion(s.cfg.Region))
+	}
+	if s.cfg.AccessKey != "" {
+		opts = append(opts, config.WithCredentialsProvider(
+			credentials.NewStaticCredentialsProvider(s.cfg.AccessKey, s.cfg.SecretKey, "")))
+	}
+	return opts
+}
+
+// httpClient returns a client whose connections end when nothing moves on
+// them. A limit on the time of a whole request would be wrong for any size of
+// part on some uplink.
+func (s *Storage) httpClient() *awshttp.BuildableClient {
+	dialer := &net.Dialer{Timeout: 30 * time.Second, KeepAlive: 30 * time.Second}
+	idle := s.cfg.IdleTimeout
+	return awshttp.NewBuildableClient().WithTransportOptions(func(tr *http.Transport) {
+		tr.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
+			c, err := dialer.DialContext(ctx, network, addr)
+			if err != nil {
+				return nil, err
+			}
+			return &idleConn{Conn: c, idle: idle}, nil
+		}
+		tr.MaxIdleConnsPerHost = 64
+		tr.DisableCompression = true // bytes have to arrive as they are stored
+	})
+}
+
+// idleConn fails a read or write that waits for longer than idle.
+type idleConn struct {
+	net.Conn
+	idle time.Duration
+}
+
+// errStalled is what a connection without movement fails with.
+var errStalled = errors.New("the connection has stalled")
+
+func (c *idleConn) Read(p []byte) (int, error) {
+	if err := c.SetReadDeadline(time.Now().Add(c.idle)); err != nil {
+		return 0, err
+	}
+	n, err := c.Conn.Read(p)
+	return n, c.stalled(err)
+}
+
+// Write moves the deadline of the read that waits for the answer too: an
+// upload that makes progress is not stalled. It goes in pieces, so that a
+// large part on a slow uplink has a deadline for each.
+func (c *idleConn) Write(p []byte) (int, error) {
+	const piece = 64 << 10
+	done := 0
+	for {
+		if err := c.SetDeadline(time.Now().Add(c.idle)); err != nil {
+			return done, err
+		}
+		n, err := c.Conn.Write(p[done:min(len(p), done+piece)])
+		done += n
+		if err != nil || done == len(p) {
+			return done, c.stalled(err)
+		}
+	}
+}
+
+func (c *idleConn) stalled(err error) error {
+	if ne, ok := errors.AsType[net.Error](err); ok && ne.Timeout() {
+		return fmt.Errorf("%w: no byte moved for %s: %w", errStalled, c.idle, err)
+	}
+	return err
+}

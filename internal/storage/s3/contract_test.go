@@ -1,0 +1,87 @@
+package s3_test
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/tarn-backup/tarn/internal/s3lab"
+	"github.com/tarn-backup/tarn/internal/storage"
+	"github.com/tarn-backup/tarn/internal/storage/s3"
+	"github.com/tarn-backup/tarn/internal/storage/storagetest"
+)
+
+const bucket = "tarn"
+
+// config returns a configuration that does not wait.
+func config(url string) s3.Config {
+	return s3.Config{
+		Bucket: bucket, Prefix: "my/repository", Endpoint: url, Region: "us-east-1",
+		AccessKey: "lab", SecretKey: "labsecret",
+		MinDelay: time.Microsecond, MaxDelay: time.Millisecond, IdleTimeout: 20 * time.Second,
+	}
+}
+
+func open(t *testing.T, cfg s3.Config) *s3.Storage {
+	t.Helper()
+	s, err := s3.Open(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// lab starts a lab with faults before it.
+func lab(t *testing.T, cfg s3lab.Config) (*s3lab.Server, *s3lab.Faults, string) {
+	t.Helper()
+	server := s3lab.New(cfg)
+	server.CreateBucket(bucket)
+	faults := s3lab.NewFaults(server)
+	return server, faults, serve(t, faults)
+}
+
+func serve(t *testing.T, h http.Handler) string {
+	t.Helper()
+	ts := httptest.NewServer(h)
+	t.Cleanup(ts.Close)
+	return ts.URL
+}
+
+func TestContractOnLab(t *testing.T) {
+	storagetest.Run(t, func(t *testing.T) storage.Storage {
+		server, _, url := lab(t, s3lab.Config{})
+		t.Cleanup(func() {
+			if n := server.Uploads(); n != 0 {
+				t.Errorf("%d unfinished uploads are left", n)
+			}
+		})
+		return open(t, config(url))
+	})
+}
+
+func TestContractWithoutPrefix(t *testing.T) {
+	storagetest.Run(t, func(t *testing.T) storage.Storage {
+		_, _, url := lab(t, s3lab.Config{MaxKeys: 7})
+		cfg := config(url)
+		cfg.Prefix = ""
+		return open(t, cfg)
+	})
+}
+
+// real runs the contract on a server that others wrote, each test under a
+// prefix of its own.
+func real(t *testing.T, e storagetest.Endpoint) {
+	var n atomic.Int64
+	storagetest.Run(t, func(t *testing.T) storage.Storage {
+		cfg := config(e.URL)
+		cfg.Bucket, cfg.Region, cfg.AccessKey, cfg.SecretKey = e.Bucket, e.Region, e.AccessKey, e.SecretKey
+		cfg.Prefix = fmt.Sprintf("contract/%d", n.Add(1))
+		return open(t, cfg)
+	})
+}
+
+func TestContractOnVersitygw(t *testing.T) { real(t, storagetest.Versitygw(t)) }
+func TestContractOnMoto(t *testing.T)      { real(t, storagetest.Moto(t)) }

@@ -1,0 +1,181 @@
+package s3
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	"github.com/aws/smithy-go"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
+
+	"github.com/tarn-backup/tarn"
+)
+
+// failure is an error of a request, with what is to be made of it.
+type failure struct {
+	kind     error // the sentinel that callers know it by, or nil
+	hint     string
+	status   int // of HTTP; 0 without an answer
+	code     string
+	message  string
+	cause    error
+	retry    bool // the same request may succeed later
+	dial     bool // there was no connection at all
+	attempts int
+}
+
+// Error implements error. It names no key and no operation: callers do.
+func (f *failure) Error() string {
+	var parts []string
+	if f.kind != nil {
+		parts = append(parts, f.kind.Error())
+	}
+	if f.hint != "" {
+		parts = append(parts, f.hint)
+	}
+	switch {
+	case f.code != "" && f.message != "":
+		parts = append(parts, fmt.Sprintf("the server says %s: %s", f.code, f.message))
+	case f.status >= 300:
+		parts = append(parts, fmt.Sprintf("the server says %d %s", f.status, http.StatusText(f.status)))
+	default:
+		parts = append(parts, plain(f.cause))
+	}
+	if f.attempts > 1 {
+		parts = append(parts, fmt.Sprintf("after %d attempts", f.attempts))
+	}
+	return strings.Join(parts, ": ")
+}
+
+// plain returns the text of an error without the SDK's layers around it.
+func plain(err error) string {
+	if u, ok := errors.AsType[*url.Error](err); ok {
+		err = u.Err
+	}
+	return err.Error()
+}
+
+// Unwrap returns the sentinel and the cause.
+func (f *failure) Unwrap() []error {
+	if f.kind == nil {
+		return []error{f.cause}
+	}
+	return []error{f.kind, f.cause}
+}
+
+// is reports whether err is a failure with one of the codes.
+func is(err error, codes ...string) bool {
+	f, ok := errors.AsType[*failure](err)
+	return ok && slices.Contains(codes, f.code)
+}
+
+// hasStatus reports whether err is a failure with that HTTP status.
+func hasStatus(err error, status int) bool {
+	f, ok := errors.AsType[*failure](err)
+	return ok && f.status == status
+}
+
+// transient are codes of errors that pass, whatever their status: S3 sends
+// some of them after a 200 header has gone out already. Those of a body that
+// changed on its way are here too, since the next one may arrive whole.
+var transient = []string{
+	"InternalError", "SlowDown", "ServiceUnavailable", "Throttling", "ThrottlingException", "RequestThrottled",
+	"RequestLimitExceeded", "TooManyRequests", "RequestTimeout", "RequestTimeTooSkewed", "OperationAborted",
+	"ConditionalRequestConflict", "BadDigest", "XAmzContentSHA256Mismatch", "XAmzContentChecksumMismatch",
+	"InvalidDigest", "IncompleteBody",
+}
+
+func (s *Storage) classify(err error) *failure {
+	if f, ok := errors.AsType[*failure](err); ok {
+		return f
+	}
+	f := &failure{cause: err}
+	if resp, ok := errors.AsType[*awshttp.ResponseError](err); ok && resp.Response != nil && resp.Response.Response != nil {
+		f.status = resp.HTTPStatusCode()
+	}
+	if api, ok := errors.AsType[smithy.APIError](err); ok {
+		f.code, f.message = api.ErrorCode(), api.ErrorMessage()
+	}
+	if f.code == "" && f.status < 300 {
+		f.noAnswer()
+		return f
+	}
+	f.retry = slices.Contains(transient, f.code)
+	s.judge(f)
+	return f
+}
+
+// noAnswer judges a request that has no answer, or one that makes no sense.
+func (f *failure) noAnswer() {
+	if strings.Contains(f.cause.Error(), "get identity:") {
+		f.kind, f.hint = tarn.ErrDenied, "finding AWS credentials"
+		return
+	}
+	_, unsent := errors.AsType[*smithyhttp.RequestSendError](f.cause)
+	_, garbled := errors.AsType[*smithy.DeserializationError](f.cause)
+	_, network := errors.AsType[net.Error](f.cause)
+	f.retry = unsent || garbled || network || f.status != 0 ||
+		errors.Is(f.cause, io.ErrUnexpectedEOF) || errors.Is(f.cause, io.EOF)
+	if op, ok := errors.AsType[*net.OpError](f.cause); ok {
+		f.dial = op.Op == "dial"
+	}
+	if _, ok := errors.AsType[*tls.CertificateVerificationError](f.cause); ok {
+		f.retry = false
+	}
+}
+
+// judge says what an answer means.
+func (s *Storage) judge(f *failure) {
+	switch f.code {
+	case "NoSuchBucket":
+		f.hint = fmt.Sprintf("the bucket %s does not exist", s.cfg.Bucket)
+		return
+	case "InvalidObjectState":
+		f.kind = tarn.ErrCold
+		return
+	case "RestoreAlreadyInProgress":
+		f.kind = tarn.ErrThawing
+		return
+	case "ExpiredToken", "InvalidToken", "TokenRefreshRequired":
+		f.kind = tarn.ErrDenied
+		return
+	case "PermanentRedirect", "AuthorizationHeaderMalformed", "TemporaryRedirect", "IllegalLocationConstraintException":
+		f.hint = fmt.Sprintf("the bucket %s is in another region%s: set it as AWS_REGION", s.cfg.Bucket, regionOf(f.cause))
+		return
+	case "GlacierExpeditedRetrievalNotAvailable", "NoSuchUpload":
+		return
+	}
+	switch {
+	case f.retry:
+	case f.status == http.StatusNotFound:
+		f.kind = fs.ErrNotExist
+	case f.status == http.StatusForbidden, f.status == http.StatusUnauthorized:
+		f.kind = tarn.ErrDenied
+	case f.status == http.StatusTooManyRequests, f.status == http.StatusRequestTimeout:
+		f.retry = true
+	case f.status >= 500 && f.status != http.StatusNotImplemented && f.status != http.StatusHTTPVersionNotSupported:
+		f.retry = true
+	case f.status == http.StatusMovedPermanently:
+		f.hint = fmt.Sprintf("the bucket %s is in another region%s: set it as AWS_REGION", s.cfg.Bucket, regionOf(f.cause))
+	}
+}
+
+// regionOf returns the region that the server names, in brackets.
+func regionOf(err error) string {
+	resp, ok := errors.AsType[*awshttp.ResponseError](err)
+	if !ok || resp.Response == nil || resp.Response.Response == nil {
+		return ""
+	}
+	if region := resp.Response.Header.Get("x-amz-bucket-region"); region != "" {
+		return " (" + region + ")"
+	}
+	return ""
+}

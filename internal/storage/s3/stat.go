@@ -1,0 +1,126 @@
+package s3
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+
+	"github.com/tarn-backup/tarn"
+	"github.com/tarn-backup/tarn/internal/storage"
+)
+
+// Stat implements storage.Storage, by a HEAD request.
+func (s *Storage) Stat(ctx context.Context, key string) (storage.Object, error) {
+	name, err := s.full(key)
+	if err != nil {
+		return storage.Object{}, fmt.Errorf("looking at %s: %w", key, err)
+	}
+	h, err := s.head(ctx, name)
+	if err != nil {
+		return storage.Object{}, fmt.Errorf("looking at %s: %w", key, err)
+	}
+	h.Key = key
+	return h.Object, nil
+}
+
+// head is what HEAD says of an object.
+type head struct {
+	storage.Object
+	etag string // without quotes
+}
+
+func (s *Storage) head(ctx context.Context, name string) (head, error) {
+	var out *s3.HeadObjectOutput
+	err := s.try(ctx, func() (err error) {
+		out, err = s.client.HeadObject(ctx, &s3.HeadObjectInput{
+			Bucket: &s.cfg.Bucket, Key: &name, ChecksumMode: types.ChecksumModeEnabled,
+		})
+		if err == nil && out.ContentLength == nil {
+			err = &failure{cause: fmt.Errorf("the server does not say how long the object is")}
+		}
+		return err
+	})
+	if err != nil {
+		return head{}, err
+	}
+	h := head{Object: storage.Object{Key: name, Size: *out.ContentLength, Class: class(string(out.StorageClass))}}
+	// Of a checksum of checksums neither the form nor the sense is the same.
+	if out.ChecksumType != types.ChecksumTypeComposite {
+		h.Checksum = parseSum(out.ChecksumCRC64NVME)
+	}
+	if out.LastModified != nil {
+		h.Modified = *out.LastModified
+	}
+	if out.ETag != nil {
+		h.etag = strings.Trim(*out.ETag, `"`)
+	}
+	if out.Restore != nil {
+		h.Thawing, h.Thawed = parseRestore(*out.Restore)
+	}
+	return h, nil
+}
+
+// class reads a storage class, which S3 leaves out where it is STANDARD.
+func class(s string) tarn.Class {
+	if s == "" {
+		return tarn.Standard
+	}
+	return tarn.Class(s)
+}
+
+// parseRestore reads x-amz-restore:
+//
+//	ongoing-request="false", expiry-date="Fri, 21 Dec 2012 00:00:00 GMT"
+func parseRestore(s string) (thawing bool, thawed time.Time) {
+	if strings.Contains(s, `ongoing-request="true"`) {
+		return true, time.Time{}
+	}
+	_, rest, ok := strings.Cut(s, `expiry-date="`)
+	date, _, closed := strings.Cut(rest, `"`)
+	if !ok || !closed {
+		return false, time.Time{}
+	}
+	t, err := http.ParseTime(date)
+	if err != nil {
+		return false, time.Time{} // as if it said nothing
+	}
+	return false, t
+}
+
+// Thaw implements storage.Storage, by RestoreObject.
+func (s *Storage) Thaw(ctx context.Context, key string, opts storage.ThawOptions) error {
+	name, err := s.full(key)
+	if err != nil {
+		return fmt.Errorf("thawing %s: %w", key, err)
+	}
+	err = s.try(ctx, func() error {
+		_, err := s.client.RestoreObject(ctx, &s3.RestoreObjectInput{
+			Bucket: &s.cfg.Bucket, Key: &name,
+			RestoreRequest: &types.RestoreRequest{
+				Days:                 new(int32(opts.Days)),
+				GlacierJobParameters: &types.GlacierJobParameters{Tier: types.Tier(opts.Tier)},
+			},
+		})
+		return err
+	})
+	// That is what servers say of an object that is warm, and those without
+	// cold classes of any.
+	if is(err, "InvalidObjectState") || hasStatus(err, http.StatusNotImplemented) || hasStatus(err, http.StatusBadRequest) {
+		h, e := s.head(ctx, name)
+		if e != nil {
+			return fmt.Errorf("thawing %s: %w", key, e)
+		}
+		if !h.Class.Cold() {
+			return nil
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("thawing %s: %w", key, err)
+	}
+	return nil
+}
