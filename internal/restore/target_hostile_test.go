@@ -133,6 +133,26 @@ func TestTargetSwappedDirectory(t *testing.T) {
 	}
 }
 
+// A directory that vanishes under its handle is made again, whatever comes next.
+func TestTargetVanishedDirectory(t *testing.T) {
+	for what, next := range map[string]func(*Target) error{
+		"Create":  func(target *Target) error { return write(target, fileEntry("p/a/x", "x"), "x") },
+		"Mkdir":   func(target *Target) error { return target.Mkdir(entry("p/a/x", tarn.TypeDir, 0o755)) },
+		"Symlink": func(target *Target) error { return target.Symlink(symlink("p/a/x", "x")) },
+		"Link":    func(target *Target) error { return target.Link("inside", fileEntry("p/a/x", "")) },
+	} {
+		dir := t.TempDir()
+		target := open(t, dir, TargetOptions{})
+		must(t, write(target, fileEntry("inside", ""), ""))
+		must(t, write(target, fileEntry("p/a/warm", ""), ""))
+		must(t, os.RemoveAll(filepath.Join(dir, "p")))
+		if err := next(target); err != nil {
+			t.Errorf("%s: %v", what, err)
+		}
+		wantNames(t, dir, "inside", "p", "p/a", "p/a/x")
+	}
+}
+
 func TestTargetSwappedWhileWriting(t *testing.T) {
 	dir, out := outside(t)
 	target := open(t, dir, TargetOptions{Replace: true})

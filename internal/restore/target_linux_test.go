@@ -314,6 +314,12 @@ func TestTargetNotRoot(t *testing.T) {
 		}
 	}()
 	<-done
+	for p, mode := range map[string]os.FileMode{"d/closed": 0, "d/closed/sub": 0o750} {
+		fi, err := os.Stat(filepath.Join(dir, p))
+		if err != nil || fi.Mode() != os.ModeDir|mode || !fi.ModTime().Equal(someTime.Time()) {
+			t.Errorf("%s: %v, %v, want mode %v", p, fi, err, mode)
+		}
+	}
 	w := target.Warnings()
 	if len(w) == 0 || w[0].What != "owner" || w[0].Count != 4 || w[0].Path != "d/setuid" {
 		t.Errorf("warnings %+v, want one for owners, of d/setuid first", w)
@@ -330,6 +336,11 @@ func notRootRound(t *testing.T, target *Target, dir string) {
 		}
 	}
 	check(target.Mkdir(readOnly))
+	closed, sub := *readOnly, *readOnly
+	closed.Path, closed.Mode = "d/closed", 0
+	sub.Path, sub.Mode = "d/closed/sub", 0o750
+	check(target.Mkdir(&closed))
+	check(target.Mkdir(&sub))
 	setuid := fileEntry("d/setuid", "x")
 	setuid.Mode, setuid.UID, setuid.GID = 0o6755, 0, 0
 	check(write(target, setuid, "x"))

@@ -305,6 +305,23 @@ func TestTargetSweepsLeftovers(t *testing.T) {
 		".tarn-0123456789abcdef0", ".tarn-2222222222222222", ".tarnished", "f", "g")
 }
 
+// An entry that is called like a temporary file and is right already stays.
+func TestTargetKeepsEntriesLikeLeftovers(t *testing.T) {
+	dir := t.TempDir()
+	must(t, os.MkdirAll(filepath.Join(dir, "d"), 0o755))
+	odd := fileEntry("d/.tarn-2222222222222222", "x")
+	for round, want := range []State{Missing, Same} {
+		target := open(t, dir, TargetOptions{Replace: true})
+		if s, err := target.State(odd); s != want || err != nil {
+			t.Errorf("round %d: %v, %v, want %v", round, s, err, want)
+		} else if s == Missing {
+			must(t, write(target, odd, "x"))
+		}
+		must(t, write(target, fileEntry("d/g", "x"), "x"))
+		wantNames(t, dir, "d", odd.Path, "d/g")
+	}
+}
+
 func TestTargetExtraAndRemove(t *testing.T) {
 	dir := t.TempDir()
 	target := open(t, dir, TargetOptions{})
