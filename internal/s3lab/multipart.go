@@ -116,14 +116,16 @@ func (s *Server) completeUpload(w http.ResponseWriter, r *request) *Error {
 // assemble makes the object of the parts that the client lists and checks
 // what the client says of them and of the whole.
 func (s *Server) assemble(r *request, u *upload, list completion) (*object, *Error) {
+	for i := 1; i < len(list.Parts); i++ {
+		if list.Parts[i].PartNumber <= list.Parts[i-1].PartNumber {
+			return nil, errPartOrder
+		}
+	}
 	o := u.object
 	parts := s.store.partsOf(u)
 	var data bytes.Buffer
 	var etags, sums []byte
 	for i, want := range list.Parts {
-		if i > 0 && want.PartNumber <= list.Parts[i-1].PartNumber {
-			return nil, errPartOrder
-		}
 		p := parts[want.PartNumber]
 		if p == nil || strings.Trim(p.etag, `"`) != strings.Trim(want.ETag, `"`) {
 			return nil, errInvalidPart

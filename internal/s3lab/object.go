@@ -153,7 +153,7 @@ func parseRange(header string, size int64) (start, end int64, err *Error) {
 		if e != nil || n < start {
 			return 0, 0, errRange
 		}
-		end = min(size, n+1)
+		end = min(size-1, n) + 1
 	}
 	return start, end, nil
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/smithy-go/logging"
 
 	"github.com/tarn-backup/tarn"
 )
@@ -72,7 +73,13 @@ func (s *Storage) setEndpoint(base *string) error {
 }
 
 func (s *Storage) loadOptions() []func(*config.LoadOptions) error {
-	opts := []func(*config.LoadOptions) error{config.WithHTTPClient(s.httpClient())}
+	opts := []func(*config.LoadOptions) error{
+		config.WithHTTPClient(s.httpClient()),
+		// Its own logger writes to stderr, which is not a library's to use.
+		config.WithLogger(logging.LoggerFunc(func(_ logging.Classification, format string, v ...any) {
+			s.cfg.Logger.Debug("AWS SDK: " + fmt.Sprintf(format, v...))
+		})),
+	}
 	if s.cfg.Profile != "" {
 		opts = append(opts, config.WithSharedConfigProfile(s.cfg.Profile))
 	}

@@ -1,13 +1,16 @@
 package s3_test
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/tarn-backup/tarn"
 	"github.com/tarn-backup/tarn/internal/s3lab"
 	"github.com/tarn-backup/tarn/internal/storage"
 	"github.com/tarn-backup/tarn/internal/storage/s3"
@@ -85,3 +88,27 @@ func real(t *testing.T, e storagetest.Endpoint) {
 
 func TestContractOnVersitygw(t *testing.T) { real(t, storagetest.Versitygw(t)) }
 func TestContractOnMoto(t *testing.T)      { real(t, storagetest.Moto(t)) }
+
+// The proxy before a real server leaves signatures as they are, which that
+// server checks, and sees every request.
+func TestContractThroughProxy(t *testing.T) {
+	e := storagetest.Versitygw(t)
+	upstream, err := url.Parse(e.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	faults := s3lab.NewFaults(s3lab.Proxy(upstream))
+	faults.RefuseDeletes(true)
+	through := e
+	through.URL = serve(t, faults)
+	real(t, through)
+	if faults.Count() < 1000 {
+		t.Errorf("the proxy saw %d requests", faults.Count())
+	}
+	through.SecretKey = "wrong"
+	cfg := config(through.URL)
+	cfg.AccessKey, cfg.SecretKey = through.AccessKey, through.SecretKey
+	if _, err := open(t, cfg).Get(t.Context(), "key", 0, -1); !errors.Is(err, tarn.ErrDenied) {
+		t.Errorf("with a wrong secret: %v", err)
+	}
+}

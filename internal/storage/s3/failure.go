@@ -110,7 +110,17 @@ func (s *Storage) classify(err error) *failure {
 	}
 	f.retry = slices.Contains(transient, f.code)
 	s.judge(f)
+	if _, garbled := errors.AsType[*smithy.DeserializationError](err); garbled || f.code == "" && hasBody(err) {
+		f.retry = true // an error whose text was cut on its way may mean something else
+	}
 	return f
+}
+
+// hasBody reports whether the answer had a text. That to a HEAD has none.
+func hasBody(err error) bool {
+	resp, ok := errors.AsType[*awshttp.ResponseError](err)
+	return ok && resp.Response != nil && resp.Response.Response != nil && resp.Response.ContentLength > 0 &&
+		(resp.Response.Request == nil || resp.Response.Request.Method != http.MethodHead)
 }
 
 // noAnswer judges a request that has no answer, or one that makes no sense.
