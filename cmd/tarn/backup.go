@@ -1,0 +1,306 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/user"
+	"path/filepath"
+	"strings"
+	"sync"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tarn-backup/tarn"
+	"github.com/tarn-backup/tarn/internal/archive"
+	"github.com/tarn-backup/tarn/internal/backup"
+	"github.com/tarn-backup/tarn/internal/browse"
+	"github.com/tarn-backup/tarn/internal/machine"
+	"github.com/tarn-backup/tarn/internal/repo"
+	"github.com/tarn-backup/tarn/internal/scan"
+)
+
+// backupFlags are the flags of backup.
+type backupFlags struct {
+	init             bool
+	splitDepth       int
+	archiveSize      string
+	compression      string
+	class            string
+	excludes         []string
+	excludeFiles     []string
+	excludeCaches    bool
+	excludeIfPresent []string
+	oneFileSystem    bool
+	tags             []string
+	host             string
+	parent           string
+	force            bool
+	dryRun           bool
+}
+
+func newBackup(g *globals) *cobra.Command {
+	var f backupFlags
+	cmd := &cobra.Command{
+		Use:   "backup [NAME=]PATH...",
+		Short: "Back folders up",
+		Long: `backup makes a snapshot of the given folders and files, its sources. A source is named by its base name, or by NAME.
+What did not change since the parent snapshot is not read, what the repository holds already is not uploaded.
+With no repository given, it uses one in your data folder, and makes it on the first run.
+
+.tarnignore files work as .gitignore does. $RECYCLE.BIN, .Trash-1000 and System Volume Information are skipped.` + "\n" + exitCodes,
+		Args: cobra.MinimumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error { return g.backup(cmd.Context(), f, args) },
+	}
+	fl := cmd.Flags()
+	fl.BoolVar(&f.init, "init", false, "make the repository first, if it is not there")
+	fl.IntVar(&f.splitDepth, "split-depth", 1, "depth of the directories that get archives of their own")
+	fl.StringVar(&f.archiveSize, "archive-size", "512MiB", "size at which an archive is cut")
+	fl.StringVar(&f.compression, "compression", "", "fastest, default, better or best (default: the repository's)")
+	fl.StringVar(&f.class, "storage-class", "", "storage class of archives (default: the repository's)")
+	fl.StringArrayVar(&f.excludes, "exclude", nil, "skip what matches the pattern, as in .gitignore (repeatable)")
+	fl.StringArrayVar(&f.excludeFiles, "exclude-file", nil, "read patterns from a file (repeatable)")
+	fl.BoolVar(&f.excludeCaches, "exclude-caches", false, "skip the content of directories with a CACHEDIR.TAG")
+	fl.StringArrayVar(&f.excludeIfPresent, "exclude-if-present", nil, "skip the content of directories that have a file of that name (repeatable)")
+	fl.BoolVar(&f.oneFileSystem, "one-file-system", false, "do not go into other file systems")
+	fl.StringArrayVar(&f.tags, "tag", nil, "tag the snapshot (repeatable)")
+	fl.StringVar(&f.host, "host", "", "name of this machine in the snapshot (default: its host name)")
+	fl.StringVar(&f.parent, "parent", "", "snapshot to compare with (default: the latest of this host and these sources)")
+	fl.BoolVar(&f.force, "force", false, "read every file, whatever its times say")
+	fl.BoolVar(&f.dryRun, "dry-run", false, "say what would be stored, and store nothing")
+	return cmd
+}
+
+func (g *globals) backup(ctx context.Context, f backupFlags, args []string) error {
+	sources, err := f.sources(args)
+	if err != nil {
+		return err
+	}
+	o, err := g.openOrCreate(ctx, f.init)
+	if err != nil {
+		return err
+	}
+	err = g.backupTo(ctx, o, f, sources)
+	return errors.Join(err, o.Close())
+}
+
+// openOrCreate opens the repository, and makes it if --init says so or if it is
+// the embedded default.
+func (g *globals) openOrCreate(ctx context.Context, create bool) (*opened, error) {
+	o, err := g.open(ctx)
+	var missing hinted
+	if err == nil || !errors.As(err, &missing) || !create && g.repo != "" || !strings.HasPrefix(err.Error(), "no repository") {
+		return o, err
+	}
+	dirs, err := machine.UserDirs(g.getenv)
+	if err != nil {
+		return nil, err
+	}
+	location, err := g.location(dirs)
+	if err != nil {
+		return nil, err
+	}
+	return g.create(ctx, dirs, location, initFlags{class: string(tarn.Standard), compression: "default"})
+}
+
+func (g *globals) backupTo(ctx context.Context, o *opened, f backupFlags, sources []scan.Config) error {
+	cfg, err := g.backupConfig(f, o)
+	if err != nil {
+		return err
+	}
+	cfg.Sources = sources
+	if err := g.sync(ctx, o); err != nil {
+		return err
+	}
+	if cfg.Parent, err = g.parent(ctx, o, f, cfg); err != nil {
+		return err
+	}
+	stop := g.showBackup(&cfg)
+	res, err := backup.Run(ctx, cfg)
+	stop()
+	if err != nil {
+		return err
+	}
+	g.reportBackup(f, res)
+	if res.Problems > 0 {
+		return errProblems
+	}
+	return nil
+}
+
+func (g *globals) backupConfig(f backupFlags, o *opened) (cfg backup.Config, err error) {
+	cfg = backup.Config{
+		Repo: o.Repo, Contents: o.contents, Tags: f.tags, Host: f.host, Program: program(),
+		Class: o.Config.StorageClass, Force: f.force, DryRun: f.dryRun, Log: g.log, Now: g.now,
+		Options: map[string]string{},
+	}
+	if cfg.ArchiveSize, err = parseBytes(f.archiveSize); err != nil {
+		return cfg, fmt.Errorf("--archive-size: %w", err)
+	}
+	level := o.Config.Compression
+	if f.compression != "" {
+		level = f.compression
+	}
+	if cfg.Level, err = archive.ParseLevel(level); err != nil {
+		return cfg, fmt.Errorf("--compression: %w", err)
+	}
+	if f.class != "" {
+		if cfg.Class, err = tarn.ParseClass(f.class); err != nil {
+			return cfg, fmt.Errorf("--storage-class: %w", err)
+		}
+	}
+	if cfg.Host == "" {
+		if cfg.Host, err = os.Hostname(); err != nil {
+			return cfg, fmt.Errorf("finding the name of this machine: %w (give --host)", err)
+		}
+	}
+	if u, err := user.Current(); err == nil {
+		cfg.User = u.Username
+	}
+	for name, v := range map[string][]string{"exclude": f.excludes, "exclude-file": f.excludeFiles, "exclude-if-present": f.excludeIfPresent} {
+		if len(v) > 0 {
+			cfg.Options[name] = strings.Join(v, "\n")
+		}
+	}
+	return cfg, nil
+}
+
+// sources reads the arguments: PATH or NAME=PATH.
+func (f backupFlags) sources(args []string) (list []scan.Config, err error) {
+	patterns := f.excludes
+	for _, file := range f.excludeFiles {
+		more, err := readPatterns(file)
+		if err != nil {
+			return nil, err
+		}
+		patterns = append(patterns, more...)
+	}
+	if f.splitDepth < 0 {
+		return nil, fmt.Errorf("--split-depth %d: want 0 or more", f.splitDepth)
+	}
+	for _, arg := range args {
+		name, path, named := strings.Cut(arg, "=")
+		if !named {
+			path = arg
+		} else if _, err := os.Lstat(arg); err == nil { // a file with an = in its name
+			name, path, named = "", arg, false
+		}
+		if path, err = filepath.Abs(path); err != nil {
+			return nil, err
+		}
+		if !named {
+			name = filepath.Base(path)
+		}
+		if !tarn.ValidPath(name) || strings.Contains(name, "/") || name == filepath.VolumeName(path)+string(filepath.Separator) {
+			return nil, fmt.Errorf("source %q has no usable name: give one, as in NAME=%s", arg, path)
+		}
+		list = append(list, scan.Config{
+			Path: path, Name: name, SplitDepth: f.splitDepth, Excludes: patterns, ExcludeCaches: f.excludeCaches,
+			ExcludeIfPresent: f.excludeIfPresent, OneFileSystem: f.oneFileSystem, IgnoreFile: ".tarnignore",
+		})
+	}
+	return list, nil
+}
+
+func readPatterns(path string) (list []string, err error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("reading --exclude-file: %w", err)
+	}
+	defer file.Close()
+	s := bufio.NewScanner(file)
+	for s.Scan() {
+		list = append(list, s.Text())
+	}
+	if err := s.Err(); err != nil {
+		return nil, fmt.Errorf("reading --exclude-file %s: %w", path, err)
+	}
+	return list, nil
+}
+
+// parent chooses the snapshot to compare with: the latest of this host that
+// has one of the sources.
+func (g *globals) parent(ctx context.Context, o *opened, f backupFlags, cfg backup.Config) (*repo.Snapshot, error) {
+	if f.parent != "" {
+		return browse.Find(ctx, o.Repo, f.parent, browse.Filter{})
+	}
+	ids, err := o.SnapshotIDs(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for i := len(ids) - 1; i >= 0; i-- {
+		s, err := o.Snapshot(ctx, ids[i])
+		if err != nil {
+			if ctx.Err() != nil {
+				return nil, err
+			}
+			g.log.Warn("can't compare with a snapshot", "snapshot", ids[i], "error", err)
+			continue
+		}
+		if s.Host == cfg.Host && sharesSource(s, cfg.Sources) {
+			return s, nil
+		}
+	}
+	return nil, nil
+}
+
+func sharesSource(s *repo.Snapshot, sources []scan.Config) bool {
+	for _, a := range s.Sources {
+		for _, b := range sources {
+			if a.Name == b.Name && a.Path == b.Path {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// showBackup shows problems as they come, and the progress.
+func (g *globals) showBackup(cfg *backup.Config) (stop func()) {
+	var mu sync.Mutex
+	var bar *progress
+	cfg.Problem = func(path string, err error) {
+		mu.Lock()
+		defer mu.Unlock()
+		if g.json {
+			g.printJSON(map[string]string{"type": "problem", "path": path, "error": err.Error()})
+			return
+		}
+		bar.print(g, fmt.Sprintf("tarn: %s: %v", printable(path), err))
+	}
+	if g.quiet {
+		return func() {}
+	}
+	cfg.Progress = new(backup.Progress)
+	bar = g.newProgress(func() (shown, any) {
+		s := cfg.Progress.Read()
+		note := formatBytes(s.Stored) + " stored"
+		return shown{done: s.Bytes, total: s.TotalBytes, counted: s.Counted, rate: s.Bytes, files: s.Files, note: note, current: s.Current},
+			map[string]any{"type": "progress", "files": s.Files, "bytes": s.Bytes, "total_files": s.TotalFiles, "total_bytes": s.TotalBytes, "counted": s.Counted, "stored": s.Stored, "current": s.Current}
+	})
+	return bar.stop
+}
+
+func (g *globals) reportBackup(f backupFlags, res *backup.Result) {
+	if g.json {
+		g.printJSON(map[string]any{
+			"type": "summary", "snapshot": res.Snapshot, "parent": res.Parent, "dry_run": f.dryRun,
+			"files": res.Total.Files, "dirs": res.Total.Dirs, "others": res.Total.Others, "bytes": res.Total.Bytes,
+			"files_new": res.New, "files_changed": res.Changed, "files_unchanged": res.Unchanged, "new_bytes": res.NewBytes,
+			"stored_bytes": res.Stored, "archives": res.Archives, "trees": res.Trees, "problems": res.Problems, "seconds": res.Duration.Seconds(),
+		})
+		return
+	}
+	g.say("%s (%s): %d new, %d changed, %d unchanged", formatCount(res.Total.Files, "file", "files"), formatBytes(res.Total.Bytes), res.New, res.Changed, res.Unchanged)
+	if f.dryRun {
+		g.say("would store %s of new content; nothing was stored", formatBytes(res.NewBytes))
+	} else {
+		g.say("%s of new content, stored as %s in %s", formatBytes(res.NewBytes), formatBytes(res.Stored), formatCount(int64(res.Archives), "archive", "archives"))
+		g.say("snapshot %s in %s", res.Snapshot, formatDuration(res.Duration))
+	}
+	if res.Problems > 0 {
+		fmt.Fprintf(g.stderr, "tarn: %s could not be backed up as they are (listed above)\n", formatCount(int64(res.Problems), "file", "files"))
+	}
+}

@@ -1,0 +1,88 @@
+package main
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tarn-backup/tarn/internal/browse"
+	"github.com/tarn-backup/tarn/internal/restore"
+)
+
+func newCat(g *globals) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "cat SNAPSHOT PATH",
+		Short: "Print a file of a snapshot",
+		Long:  "cat writes the content of one file to stdout. If it turns out damaged, the exit code says so." + "\n" + exitCodes,
+		Args:  cobra.ExactArgs(2),
+	}
+	filter := filterFlags(cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		ctx := cmd.Context()
+		return g.with(ctx, func(o *opened) error {
+			if err := g.sync(ctx, o); err != nil {
+				return err
+			}
+			s, err := browse.Find(ctx, o.Repo, args[0], *filter)
+			if err != nil {
+				return err
+			}
+			paths, err := browse.CleanPaths(args[1:])
+			if err != nil {
+				return err
+			}
+			if len(paths) == 0 {
+				return fmt.Errorf("path %q: want a file inside of the snapshot", args[1])
+			}
+			e, err := browse.Entry(ctx, o.Repo, s, paths[0])
+			if err != nil {
+				return err
+			}
+			w := bufio.NewWriterSize(g.stdout, 1<<20)
+			return errors.Join(restore.Cat(ctx, o.Repo, o.contents, e, w), w.Flush())
+		})
+	}
+	return cmd
+}
+
+func newDump(g *globals) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "dump SNAPSHOT [PATH]...",
+		Short: "Print a snapshot as a tar",
+		Long:  "dump writes a snapshot, or what is at and below PATH, to stdout as a POSIX tar." + "\n" + exitCodes,
+		Args:  cobra.MinimumNArgs(1),
+	}
+	filter := filterFlags(cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		ctx := cmd.Context()
+		return g.with(ctx, func(o *opened) error {
+			if err := g.sync(ctx, o); err != nil {
+				return err
+			}
+			s, err := browse.Find(ctx, o.Repo, args[0], *filter)
+			if err != nil {
+				return err
+			}
+			paths, err := browse.CleanPaths(args[1:])
+			if err != nil {
+				return err
+			}
+			skipped := 0
+			w := bufio.NewWriterSize(g.stdout, 1<<20)
+			err = restore.Dump(ctx, o.Repo, o.contents, s, paths, w, func(path string, err error) {
+				skipped++
+				fmt.Fprintf(g.stderr, "tarn: %s: %v\n", printable(path), err)
+			})
+			if err := errors.Join(err, w.Flush()); err != nil {
+				return err
+			}
+			if skipped > 0 {
+				return errProblems
+			}
+			return nil
+		})
+	}
+	return cmd
+}

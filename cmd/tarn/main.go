@@ -1,0 +1,58 @@
+// Command tarn keeps files in the coldest, cheapest classes of S3 as plain
+// archives, and everything about them warm.
+package main
+
+import (
+	"context"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"golang.org/x/term"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	go func() { // a second interrupt ends the program at once
+		<-ctx.Done()
+		stop()
+	}()
+	os.Exit(run(ctx, osEnv(), os.Args[1:]))
+}
+
+// env is what a command sees of the world.
+type env struct {
+	stdin          io.Reader
+	stdout, stderr io.Writer
+	getenv         func(string) string
+	now            func() time.Time
+	// terminal is the width of the terminal on stderr, 0 if there is none.
+	terminal func() int
+	// password reads a line without echo; nil without a terminal.
+	password func(prompt string) ([]byte, error)
+}
+
+func osEnv() *env {
+	e := &env{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, getenv: os.Getenv, now: time.Now}
+	e.terminal = func() int {
+		if !term.IsTerminal(int(os.Stderr.Fd())) {
+			return 0
+		}
+		w, _, err := term.GetSize(int(os.Stderr.Fd()))
+		if err != nil {
+			return 80
+		}
+		return max(w, 40)
+	}
+	if term.IsTerminal(int(os.Stdin.Fd())) {
+		e.password = func(prompt string) ([]byte, error) {
+			os.Stderr.WriteString(prompt)
+			defer os.Stderr.WriteString("\n")
+			return term.ReadPassword(int(os.Stdin.Fd()))
+		}
+	}
+	return e
+}

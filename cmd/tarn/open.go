@@ -1,0 +1,238 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"filippo.io/age"
+	"filippo.io/age/plugin"
+
+	"github.com/tarn-backup/tarn"
+	"github.com/tarn-backup/tarn/internal/catalog"
+	"github.com/tarn-backup/tarn/internal/machine"
+	"github.com/tarn-backup/tarn/internal/repo"
+	"github.com/tarn-backup/tarn/internal/storage"
+	"github.com/tarn-backup/tarn/internal/storage/local"
+	"github.com/tarn-backup/tarn/internal/storage/s3"
+	"github.com/tarn-backup/tarn/internal/warm"
+)
+
+// opened is a repository with what this machine has of it.
+type opened struct {
+	*repo.Repo
+	dirs     machine.Dirs
+	contents *catalog.Contents
+}
+
+// Close writes the catalog.
+func (o *opened) Close() error { return o.contents.Close() }
+
+// location returns the repository that the flags name, the embedded default if none.
+func (g *globals) location(dirs machine.Dirs) (string, error) {
+	if g.repo == "" {
+		return dirs.DefaultRepository(), nil
+	}
+	if strings.Contains(g.repo, "://") {
+		return strings.TrimSuffix(g.repo, "/"), nil
+	}
+	abs, err := filepath.Abs(g.repo)
+	if err != nil {
+		return "", fmt.Errorf("repository %s: %w", g.repo, err)
+	}
+	return abs, nil
+}
+
+// storage opens the place of a repository; create makes the folder of a local one.
+func (g *globals) storage(ctx context.Context, location string, create bool) (storage.Storage, error) {
+	if !strings.Contains(location, "://") {
+		if create {
+			return local.Create(location)
+		}
+		s, err := local.Open(location)
+		if notExist(err) {
+			return nil, g.noRepository(location)
+		}
+		return s, err
+	}
+	u, err := url.Parse(location)
+	if err != nil || u.Scheme != "s3" || u.Host == "" {
+		return nil, fmt.Errorf("repository %q: want a folder or s3://bucket/prefix", location)
+	}
+	return s3.Open(ctx, s3.Config{
+		Bucket: u.Host, Prefix: strings.Trim(u.Path, "/"), Endpoint: g.endpoint, Profile: g.profile, Region: g.region,
+	})
+}
+
+func (g *globals) noRepository(location string) error {
+	return hinted{fmt.Errorf("no repository in %s", location), "Make one with `tarn init`, or name another with --repo or TARN_REPO."}
+}
+
+// open opens the repository and brings the catalog in step.
+func (g *globals) open(ctx context.Context) (*opened, error) {
+	dirs, err := machine.UserDirs(g.getenv)
+	if err != nil {
+		return nil, err
+	}
+	location, err := g.location(dirs)
+	if err != nil {
+		return nil, err
+	}
+	s, err := g.storage(ctx, location, false)
+	if err != nil {
+		return nil, err
+	}
+	return g.openAt(ctx, dirs, location, s)
+}
+
+func (g *globals) openAt(ctx context.Context, dirs machine.Dirs, location string, s storage.Storage) (*opened, error) {
+	known, err := dirs.Recall(location)
+	if err != nil {
+		return nil, err
+	}
+	opts := g.options(dirs)
+	if known != nil {
+		opts.Known = &repo.Known{ID: known.ID, Key: repo.Key(padded(known.Key))}
+	}
+	probe, err := repo.ReadConfig(ctx, s)
+	if notExist(err) {
+		return nil, g.noRepository(location)
+	} else if err != nil {
+		return nil, err
+	}
+	folder := dirs.Catalog(probe.ID)
+	files, err := catalog.OpenFiles(folder)
+	if err != nil {
+		return nil, err
+	}
+	opts.Cache = files
+	r, err := repo.Open(ctx, s, opts)
+	if err != nil {
+		if known != nil && known.ID != probe.ID {
+			return nil, hinted{err, "If you made it anew on purpose, delete " + dirs.RecordPath(location)}
+		}
+		return nil, err
+	}
+	contents, err := catalog.OpenContents(filepath.Join(folder, "contents"))
+	if err != nil {
+		return nil, err
+	}
+	return &opened{r, dirs, contents}, g.remember(dirs, location, r, known)
+}
+
+func padded(key []byte) (k [32]byte) {
+	copy(k[:], key)
+	return k
+}
+
+func (g *globals) remember(dirs machine.Dirs, location string, r *repo.Repo, known *machine.Record) error {
+	k := r.Known()
+	rec := machine.Record{Location: location, ID: k.ID}
+	if r.Encrypted() {
+		rec.Key = k.Key[:]
+	}
+	if known != nil && known.ID == rec.ID && bytes.Equal(known.Key, rec.Key) {
+		return nil
+	}
+	return dirs.Remember(rec)
+}
+
+// sync brings the catalog in step with the repository.
+func (g *globals) sync(ctx context.Context, o *opened) error {
+	_, err := warm.Sync(ctx, o.Repo, o.contents, g.log)
+	return err
+}
+
+// options are those of every repository that is opened or made.
+func (g *globals) options(dirs machine.Dirs) repo.Options {
+	keys := &keyring{g: g, dirs: dirs}
+	opts := repo.Options{
+		Identities: keys.load, Fingerprint: keys.fingerprint, Log: g.log, Now: g.now,
+		UI: &repo.UI{Plugin: g.pluginUI()},
+	}
+	if g.password != nil {
+		opts.UI.Passphrase = func() (string, error) {
+			b, err := g.password("Passphrase of the repository: ")
+			return string(b), err
+		}
+	} else if p := g.getenv("TARN_PASSPHRASE"); p != "" {
+		opts.UI.Passphrase = func() (string, error) { return p, nil }
+	}
+	return opts
+}
+
+// keyring loads the identities that the flags name, or else those in the
+// configuration folder, once.
+type keyring struct {
+	g            *globals
+	dirs         machine.Dirs
+	loaded       bool
+	ids          []age.Identity
+	fingerprints map[string]string
+	err          error
+}
+
+func (k *keyring) load() ([]age.Identity, error) {
+	if k.loaded {
+		return k.ids, k.err
+	}
+	k.loaded = true
+	k.fingerprints = map[string]string{}
+	paths := slices.Clone(k.g.identities)
+	if p := k.g.getenv("TARN_IDENTITY"); len(paths) == 0 && p != "" {
+		paths = []string{p}
+	}
+	if len(paths) == 0 {
+		if paths, k.err = k.dirs.Identities(); k.err != nil {
+			return nil, k.err
+		}
+	}
+	ask := machine.Ask{Plugin: k.g.pluginUI()}
+	if k.g.password != nil {
+		ask.Passphrase = func(what string) ([]byte, error) { return k.g.password("Passphrase of " + what + ": ") }
+	}
+	for _, p := range paths {
+		ids, fingerprints, err := machine.LoadIdentities(p, ask)
+		if err != nil {
+			k.err = err
+			return nil, err
+		}
+		k.ids = append(k.ids, ids...)
+		for repository, f := range fingerprints {
+			k.fingerprints[repository] = f
+		}
+	}
+	return k.ids, nil
+}
+
+// fingerprint is what the identities' files say of a repository's key. It does
+// not load them: a machine that knows the key needs no identity.
+func (k *keyring) fingerprint(repository string) string {
+	if len(k.g.identities) > 0 || k.g.getenv("TARN_IDENTITY") != "" {
+		k.load()
+	} else if data, err := os.ReadFile(k.dirs.Identity(repository)); err == nil {
+		return machine.KeyComment(data, repository)
+	}
+	return k.fingerprints[repository]
+}
+
+func (g *globals) pluginUI() *plugin.ClientUI {
+	return plugin.NewTerminalUI(
+		func(format string, v ...any) { g.log.Info(fmt.Sprintf(format, v...)) },
+		func(format string, v ...any) { g.log.Warn(fmt.Sprintf(format, v...)) })
+}
+
+// snapshotError explains a snapshot that can't be read, in a list of them.
+func (g *globals) snapshotError(id tarn.SnapshotID, err error) error {
+	if errors.Is(err, tarn.ErrNoIdentity) {
+		return err // no other will be readable either
+	}
+	fmt.Fprintf(g.stderr, "tarn: snapshot %s is not usable: %v\n", id, err)
+	return nil
+}

@@ -1,0 +1,146 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tarn-backup/tarn"
+)
+
+// The exit codes of every command.
+const (
+	exitDone        = 0
+	exitFailed      = 1
+	exitProblems    = 3 // done, but for the files listed
+	exitInterrupted = 130
+)
+
+const exitCodes = `
+Exit codes: 0 done; 1 failed; 3 done, but for the files listed; 130 interrupted.`
+
+// errProblems says that a command did its work but for what it has listed.
+var errProblems = errors.New("done, but for what is listed above")
+
+// globals are the flags that every command has.
+type globals struct {
+	*env
+	repo       string
+	identities []string
+	json       bool
+	quiet      bool
+	verbose    bool
+	endpoint   string
+	profile    string
+	region     string
+	log        *slog.Logger
+}
+
+// run runs one command line and returns the exit code.
+func run(ctx context.Context, e *env, args []string) int {
+	g := &globals{env: e}
+	root := newRoot(g)
+	root.SetArgs(args)
+	root.SetIn(e.stdin)
+	root.SetOut(e.stdout)
+	root.SetErr(e.stderr)
+	err := root.ExecuteContext(ctx)
+	code := exitCode(ctx, err)
+	if err != nil && !errors.Is(err, errProblems) {
+		if code == exitInterrupted {
+			err = errors.New("interrupted")
+		}
+		fmt.Fprintf(e.stderr, "tarn: %v\n", err)
+		if hint := hintFor(err); hint != "" {
+			fmt.Fprintf(e.stderr, "      %s\n", hint)
+		}
+	}
+	return code
+}
+
+// exitCode is the one place that maps errors to exit codes.
+func exitCode(ctx context.Context, err error) int {
+	switch {
+	case err == nil:
+		return exitDone
+	case errors.Is(err, errProblems):
+		return exitProblems
+	case ctx.Err() != nil:
+		return exitInterrupted
+	}
+	return exitFailed
+}
+
+// hintFor says what to do next about an error whose cause it knows.
+func hintFor(err error) string {
+	var h hinted
+	switch {
+	case errors.As(err, &h):
+		return h.hint
+	case errors.Is(err, tarn.ErrNoIdentity):
+		return "Name the file with your identity: --identity FILE or TARN_IDENTITY."
+	case errors.Is(err, tarn.ErrNotAuthentic):
+		return "Somebody other than your machines may have written to the repository. Keep it as it is, and see `tarn check`."
+	case errors.Is(err, tarn.ErrDamaged):
+		return "`tarn check` lists what is damaged and which files that costs; `tarn rebuild` mends what can be mended."
+	case errors.Is(err, tarn.ErrCold):
+		return "It lies in a cold class and has to be thawed first."
+	case errors.Is(err, tarn.ErrDenied):
+		return "Look at the credentials (--aws-profile, AWS_PROFILE, AWS_ACCESS_KEY_ID) and at what their policy allows."
+	}
+	return ""
+}
+
+// hinted is an error with what to do about it.
+type hinted struct {
+	error
+	hint string
+}
+
+func (h hinted) Unwrap() error { return h.error }
+
+func newRoot(g *globals) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "tarn",
+		Short: "Backups in the coldest, cheapest classes of S3, with everything about them warm",
+		Long: `tarn backs folders up into plain tar.zst archives, encrypted with age, in a local folder or in S3, and
+gets them back. What it knows about the files stays warm: to list, find and compare reads no archive.` + "\n" + exitCodes,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
+			level := slog.LevelWarn
+			if g.verbose {
+				level = slog.LevelInfo
+			}
+			g.log = slog.New(slog.NewTextHandler(g.stderr, &slog.HandlerOptions{Level: level, ReplaceAttr: withoutTime}))
+			return nil
+		},
+	}
+	root.CompletionOptions.HiddenDefaultCmd = false
+	f := root.PersistentFlags()
+	f.StringVarP(&g.repo, "repo", "r", g.getenv("TARN_REPO"), "repository: a folder, or s3://bucket/prefix (TARN_REPO; default: a folder in your data folder)")
+	f.StringArrayVar(&g.identities, "identity", nil, "file with an age identity or an SSH key (TARN_IDENTITY; default: those in the configuration folder)")
+	f.BoolVar(&g.json, "json", false, "print JSON: one document, or lines for lists and progress")
+	f.BoolVarP(&g.quiet, "quiet", "q", false, "print errors only")
+	f.BoolVarP(&g.verbose, "verbose", "v", false, "print more")
+	f.StringVar(&g.endpoint, "s3-endpoint", "", "URL of an S3 server other than AWS (also AWS_ENDPOINT_URL_S3)")
+	f.StringVar(&g.profile, "aws-profile", "", "profile of the AWS configuration (also AWS_PROFILE)")
+	f.StringVar(&g.region, "aws-region", "", "region of the bucket (also AWS_REGION)")
+	root.AddCommand(newInit(g), newBackup(g), newSnapshots(g), newLs(g), newFind(g), newDiff(g), newStats(g),
+		newRestore(g), newCat(g), newDump(g), newKey(g), newVersion(g), newMan(root))
+	return root
+}
+
+func withoutTime(_ []string, a slog.Attr) slog.Attr {
+	if a.Key == slog.TimeKey {
+		return slog.Attr{}
+	}
+	return a
+}
+
+// notExist reports whether err says that something is not there.
+func notExist(err error) bool { return errors.Is(err, fs.ErrNotExist) }

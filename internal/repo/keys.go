@@ -1,0 +1,204 @@
+package repo
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"filippo.io/age"
+
+	"github.com/tarn-backup/tarn"
+	"github.com/tarn-backup/tarn/internal/storage"
+)
+
+// keysObject is keys/<id>.json (docs/format.md, "The repository's key and keys/").
+type keysObject struct {
+	Format     int         `json:"format"`
+	ID         tarn.KeysID `json:"id"`
+	Created    time.Time   `json:"created"`
+	Repository string      `json:"repository"`
+	Config     string      `json:"config"`
+	Previous   tarn.KeysID `json:"previous,omitempty"`
+	Recipients []Recipient `json:"recipients"`
+	Secret     string      `json:"secret"`
+}
+
+// secret is the plaintext of a keys object's secret.
+type secret struct {
+	Key        string   `json:"key"`
+	Identities []string `json:"identities"`
+}
+
+func newSecret(key Key, ids []*age.X25519Identity) secret {
+	s := secret{Key: base64.StdEncoding.EncodeToString(key[:])}
+	for _, id := range ids {
+		s.Identities = append(s.Identities, id.String())
+	}
+	return s
+}
+
+func (s *secret) open() (key Key, ids []*age.X25519Identity, err error) {
+	b, err := base64.StdEncoding.DecodeString(s.Key)
+	if err != nil || len(b) != len(key) {
+		return key, nil, fmt.Errorf("key in the secret: want 32 bytes: %w", tarn.ErrDamaged)
+	}
+	copy(key[:], b)
+	for _, text := range s.Identities {
+		id, err := age.ParseX25519Identity(text)
+		if err != nil { // whose text is a secret, and age's error may repeat it
+			return key, nil, fmt.Errorf("identity in the secret: malformed: %w", tarn.ErrDamaged)
+		}
+		ids = append(ids, id)
+	}
+	return key, ids, nil
+}
+
+// storedKeys is a keys object with its bytes, whose MAC is over them.
+type storedKeys struct {
+	keysObject
+	id   tarn.KeysID // in the name
+	data []byte
+}
+
+// loadKeys reads all keys objects, oldest first. One that does not even parse
+// is skipped and reported to warn: whoever can write to the bucket can put it
+// there, and it must not lock the owner out.
+func loadKeys(ctx context.Context, s storage.Storage, warn func(key string, err error)) ([]*storedKeys, error) {
+	var all []*storedKeys
+	for obj, err := range s.List(ctx, keysPrefix) {
+		if err != nil {
+			return nil, fmt.Errorf("listing keys: %w", err)
+		}
+		name := strings.TrimSuffix(strings.TrimPrefix(obj.Key, keysPrefix), ".json")
+		id, err := tarn.ParseKeysID(name)
+		if err != nil {
+			warn(obj.Key, err)
+			continue
+		}
+		data, err := readSmall(ctx, s, obj.Key, maxKeys)
+		if errors.Is(err, tarn.ErrDamaged) {
+			warn(obj.Key, err)
+			continue
+		} else if err != nil {
+			return nil, err
+		}
+		k := &storedKeys{id: id, data: data}
+		if err := json.Unmarshal(data, &k.keysObject); err != nil {
+			warn(obj.Key, err)
+			continue
+		}
+		all = append(all, k)
+	}
+	return all, nil
+}
+
+// inForce returns the newest authentic keys object.
+func inForce(all []*storedKeys, key Key, cfg *Config, config string, warn func(string, error)) *storedKeys {
+	for _, k := range slices.Backward(all) {
+		err := checkSeal(key, labelKeys, k.data)
+		if err == nil && (k.ID != k.id || k.Repository != cfg.ID || k.Config != config) {
+			err = fmt.Errorf("it was written for another repository, name or configuration: %w", tarn.ErrNotAuthentic)
+		}
+		if err == nil {
+			return k
+		}
+		warn(keysKey(k.id), err)
+	}
+	return nil
+}
+
+// makeKeys builds a keys object: the repository identities are ids, newest
+// first, and the secret is encrypted to all recipients.
+func makeKeys(k keysObject, key Key, ids []*age.X25519Identity, ui *UI, now time.Time) (keysObject, error) {
+	var to []age.Recipient
+	for _, line := range k.Recipients {
+		rec, _, err := ParseRecipient(line.Recipient, ui.plugin())
+		if err != nil {
+			return k, err
+		}
+		to = append(to, rec)
+	}
+	plain, err := json.Marshal(newSecret(key, ids))
+	if err != nil {
+		return k, err
+	}
+	if k.Secret, err = armored(plain, to...); err != nil {
+		return k, fmt.Errorf("encrypting the repository's key to its recipients: %w", err)
+	}
+	var random [8]byte
+	rand.Read(random[:])
+	k.Format, k.Created = Format, now.UTC()
+	k.ID = tarn.KeysID(tarn.FormatID(now, random))
+	return k, nil
+}
+
+// direct returns the recipients that objects are encrypted to.
+func (k *keysObject) direct() ([]age.Recipient, error) {
+	var to []age.Recipient
+	for _, line := range k.Recipients {
+		if !line.Direct {
+			continue
+		}
+		rec, _, err := ParseRecipient(line.Recipient, nil)
+		if err != nil {
+			return nil, err
+		}
+		to = append(to, rec)
+	}
+	if len(to) == 0 {
+		return nil, fmt.Errorf("no direct recipient in the keys: %w", tarn.ErrDamaged)
+	}
+	return to, nil
+}
+
+// openSecret decrypts the secret by the given identities, and if none fits and
+// there are recipients with a passphrase, by asking for it.
+func (k *keysObject) openSecret(given []age.Identity, ui *UI) (Key, []*age.X25519Identity, error) {
+	err := error(tarn.ErrNoIdentity)
+	var plain []byte
+	if len(given) > 0 {
+		plain, err = unarmored(k.Secret, given...)
+	}
+	if err != nil && noMatch(err) {
+		if id := k.askPassphrase(ui); id != nil {
+			plain, err = unarmored(k.Secret, id)
+		}
+	}
+	if err != nil {
+		if noMatch(err) {
+			err = tarn.ErrNoIdentity
+		}
+		return Key{}, nil, err
+	}
+	var s secret
+	if err := json.Unmarshal(plain, &s); err != nil {
+		return Key{}, nil, fmt.Errorf("secret of the keys: malformed: %w", tarn.ErrDamaged)
+	}
+	return s.open()
+}
+
+// askPassphrase returns an identity that a passphrase opened, or nil.
+func (k *keysObject) askPassphrase(ui *UI) age.Identity {
+	if ui == nil || ui.Passphrase == nil || !slices.ContainsFunc(k.Recipients, func(r Recipient) bool { return r.Identity != "" }) {
+		return nil
+	}
+	passphrase, err := ui.Passphrase()
+	if err != nil {
+		return nil
+	}
+	for _, r := range k.Recipients {
+		if r.Identity == "" {
+			continue
+		}
+		if id, err := openPassphrase(r, passphrase); err == nil {
+			return id
+		}
+	}
+	return nil
+}

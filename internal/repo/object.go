@@ -1,0 +1,136 @@
+package repo
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+
+	"filippo.io/age"
+	"github.com/klauspost/compress/zstd"
+
+	"github.com/tarn-backup/tarn"
+	"github.com/tarn-backup/tarn/internal/storage"
+)
+
+// Cache keeps plaintext copies of metadata objects on this machine, so that an
+// unchanged backup reads nothing from the storage and a machine without an
+// identity can compare. It can be emptied at any time.
+type Cache interface {
+	// Open opens the copy under name; fs.ErrNotExist if there is none.
+	Open(name string) (io.ReadCloser, error)
+	// Create begins a copy whose name is given when it is kept.
+	Create() (CacheFile, error)
+	// Forget removes the copy under name, if there is one.
+	Forget(name string) error
+}
+
+// CacheFile is a copy in the making. Exactly one of Keep and Discard ends it.
+// It is an alias, so that a cache need not import this package.
+type CacheFile = interface {
+	io.Writer
+	Keep(name string) error
+	Discard() error
+}
+
+// Limits of what metadata may decode to, in bytes, whoever wrote it.
+const (
+	maxConfig   = 1 << 20
+	maxKeys     = 16 << 20
+	maxSnapshot = 256 << 20
+	maxIndex    = 1 << 30
+	maxTree     = 1 << 40
+)
+
+// readSmall reads an object of at most limit bytes whole.
+func readSmall(ctx context.Context, s storage.Storage, key string, limit int64) ([]byte, error) {
+	r, err := s.Get(ctx, key, 0, -1)
+	if err != nil {
+		return nil, fmt.Errorf("reading %s: %w", key, err)
+	}
+	defer r.Close()
+	data, err := readLimited(r, limit)
+	if err != nil {
+		return nil, fmt.Errorf("reading %s: %w", key, err)
+	}
+	return data, nil
+}
+
+func readLimited(r io.Reader, limit int64) ([]byte, error) {
+	data, err := io.ReadAll(io.LimitReader(r, limit+1))
+	if err != nil {
+		return nil, err
+	}
+	if int64(len(data)) > limit {
+		return nil, fmt.Errorf("more than %d bytes: %w", limit, tarn.ErrDamaged)
+	}
+	return data, nil
+}
+
+// get opens an object and takes its encryption off.
+func (r *Repo) get(ctx context.Context, key string) (io.ReadCloser, error) {
+	body, err := r.storage.Get(ctx, key, 0, -1)
+	if err != nil {
+		return nil, fmt.Errorf("reading %s: %w", key, err)
+	}
+	if !r.Encrypted() {
+		return body, nil
+	}
+	ids, err := r.Identities()
+	if err != nil {
+		body.Close()
+		return nil, fmt.Errorf("reading %s: %w", key, err)
+	}
+	plain, err := age.Decrypt(body, ids...)
+	if err != nil {
+		body.Close()
+		return nil, fmt.Errorf("decrypting %s: %w: %w", key, tarn.ErrDamaged, err)
+	}
+	return struct {
+		io.Reader
+		io.Closer
+	}{decryptReader{plain, key}, body}, nil
+}
+
+// decryptReader names the object in errors of its decryption.
+type decryptReader struct {
+	r   io.Reader
+	key string
+}
+
+func (d decryptReader) Read(p []byte) (int, error) {
+	n, err := d.r.Read(p)
+	if err != nil && err != io.EOF {
+		err = fmt.Errorf("decrypting %s: %w: %w", d.key, tarn.ErrDamaged, err)
+	}
+	return n, err
+}
+
+// put encrypts what src holds, if the repository is encrypted, and stores it
+// in STANDARD under key.
+func (r *Repo) put(ctx context.Context, key string, src io.Reader, size int64) error {
+	opts := storage.PutOptions{Class: tarn.Standard, MaxSize: size}
+	if r.Encrypted() {
+		sealed, err := age.EncryptReader(src, r.recipients...)
+		if err != nil {
+			return fmt.Errorf("encrypting %s: %w", key, err)
+		}
+		src, opts.MaxSize = sealed, 0
+	}
+	_, err := r.storage.Put(ctx, key, src, opts)
+	return err
+}
+
+func (r *Repo) putBytes(ctx context.Context, key string, data []byte) error {
+	return r.put(ctx, key, bytes.NewReader(data), int64(len(data)))
+}
+
+// newDecoder decodes zstd with a bounded window.
+func newDecoder(src io.Reader) (*zstd.Decoder, error) {
+	return zstd.NewReader(src, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(8<<20), zstd.WithDecoderLowmem(true))
+}
+
+// newEncoder is the counterpart of newDecoder.
+func newEncoder(dst io.Writer) (*zstd.Encoder, error) {
+	return zstd.NewWriter(dst, zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(1<<20), zstd.WithLowerEncoderMem(true))
+}

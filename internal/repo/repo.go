@@ -1,0 +1,210 @@
+package repo
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	"filippo.io/age"
+	"filippo.io/age/plugin"
+
+	"github.com/tarn-backup/tarn"
+	"github.com/tarn-backup/tarn/internal/storage"
+)
+
+// UI is how a repository asks the person at the terminal. Each field may be
+// nil; then what needs it is an error.
+type UI struct {
+	// Passphrase asks for the passphrase of a recipient.
+	Passphrase func() (string, error)
+	// Plugin answers age plugins.
+	Plugin *plugin.ClientUI
+}
+
+func (u *UI) plugin() *plugin.ClientUI {
+	if u == nil || u.Plugin == nil {
+		return &plugin.ClientUI{}
+	}
+	return u.Plugin
+}
+
+// Known is what this machine remembers of a repository that it has seen.
+type Known struct {
+	ID  string // of tarn.json
+	Key Key    // zero if it is not encrypted
+}
+
+// Options say how a repository is opened.
+type Options struct {
+	// Identities gives the identities at hand; it is called at most once, and
+	// only when something has to be decrypted.
+	Identities func() ([]age.Identity, error)
+	// Fingerprint, if not nil, gives what an identity file says of the key of
+	// the repository with that id; "" if unknown.
+	Fingerprint func(repository string) string
+	Known       *Known // nil if this machine has not seen the repository
+	UI          *UI
+	Cache       Cache
+	Log         *slog.Logger
+	Now         func() time.Time
+}
+
+// Repo is an open repository. Its methods may be called at the same time.
+type Repo struct {
+	Config     Config
+	storage    storage.Storage
+	cache      Cache
+	log        *slog.Logger
+	now        func() time.Time
+	key        Key
+	keys       *storedKeys // in force; nil if not encrypted
+	config     string      // digest of tarn.json
+	recipients []age.Recipient
+	ui         *UI
+	identities func() ([]*age.X25519Identity, error)
+}
+
+// Open opens the repository in s. One that is not there is fs.ErrNotExist;
+// tarn.ErrNoIdentity means that an identity is needed and none fits.
+func Open(ctx context.Context, s storage.Storage, opts Options) (*Repo, error) {
+	data, err := readSmall(ctx, s, configName, maxConfig)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("no repository in %s: %w", s.Location(), fs.ErrNotExist)
+	} else if err != nil {
+		return nil, err
+	}
+	cfg, err := ParseConfig(data)
+	if err != nil {
+		return nil, fmt.Errorf("%s of %s: %w", configName, s.Location(), err)
+	}
+	r := newRepo(s, cfg, data, opts)
+	if k := opts.Known; k != nil && (k.ID != cfg.ID || k.Key.IsZero() == r.Encrypted() || r.Encrypted() && k.Key.Fingerprint() != cfg.Key) {
+		return nil, fmt.Errorf("%s is not the repository that this machine knows there (id %.8s, now %.8s): %w", s.Location(), k.ID, cfg.ID, tarn.ErrNotAuthentic)
+	}
+	if f := opts.Fingerprint; f != nil && r.Encrypted() && f(cfg.ID) != "" && f(cfg.ID) != cfg.Key {
+		return nil, fmt.Errorf("%s does not have the key that the identity file names: %w", s.Location(), tarn.ErrNotAuthentic)
+	}
+	if !r.Encrypted() {
+		return r, nil
+	}
+	return r, r.unlock(ctx, opts)
+}
+
+func newRepo(s storage.Storage, cfg Config, data []byte, opts Options) *Repo {
+	r := &Repo{Config: cfg, storage: s, cache: opts.Cache, log: opts.Log, now: opts.Now, config: digest(data), ui: opts.UI}
+	if r.log == nil {
+		r.log = slog.New(slog.DiscardHandler)
+	}
+	if r.now == nil {
+		r.now = time.Now
+	}
+	if r.cache == nil {
+		r.cache = &memoryCache{}
+	}
+	return r
+}
+
+// unlock finds the key, and with it the keys object in force.
+func (r *Repo) unlock(ctx context.Context, opts Options) error {
+	warn := func(name string, err error) {
+		r.log.Warn("ignoring a keys object that is not authentic", "name", name, "error", err)
+	}
+	all, err := loadKeys(ctx, r.storage, warn)
+	if err != nil {
+		return err
+	}
+	given := sync.OnceValues(func() ([]age.Identity, error) {
+		if opts.Identities == nil {
+			return nil, nil
+		}
+		return opts.Identities()
+	})
+	var opened *storedKeys
+	var ids []*age.X25519Identity
+	if opts.Known != nil {
+		r.key = opts.Known.Key
+	} else if opened, ids, err = r.findKey(all, given, warn); err != nil {
+		return err
+	}
+	if r.keys = inForce(all, r.key, &r.Config, r.config, warn); r.keys == nil {
+		return fmt.Errorf("no keys object of %s is authentic: %w", r.storage.Location(), tarn.ErrNotAuthentic)
+	}
+	if r.recipients, err = r.keys.direct(); err != nil {
+		return err
+	}
+	r.identities = sync.OnceValues(func() ([]*age.X25519Identity, error) {
+		if opened == r.keys { // one question for a passphrase is enough
+			return ids, nil
+		}
+		list, err := given()
+		if err != nil {
+			return nil, err
+		}
+		_, ids, err := r.keys.openSecret(list, r.ui)
+		return ids, err
+	})
+	return nil
+}
+
+// findKey opens the secret of a keys object by an identity, and sets r.key. A
+// planted one gives a key of another fingerprint than tarn.json names.
+func (r *Repo) findKey(all []*storedKeys, given func() ([]age.Identity, error), warn func(string, error)) (*storedKeys, []*age.X25519Identity, error) {
+	list, err := given()
+	if err != nil {
+		return nil, nil, err
+	}
+	result := error(tarn.ErrNoIdentity)
+	for _, k := range slices.Backward(all) {
+		key, ids, err := k.openSecret(list, r.ui)
+		switch {
+		case err == nil && key.Fingerprint() == r.Config.Key:
+			r.key = key
+			return k, ids, nil
+		case err == nil:
+			warn(keysKey(k.id), fmt.Errorf("its key is not that of %s: %w", configName, tarn.ErrNotAuthentic))
+			result = tarn.ErrNotAuthentic
+		case !errors.Is(err, tarn.ErrNoIdentity):
+			warn(keysKey(k.id), err)
+		}
+	}
+	return nil, nil, fmt.Errorf("opening the keys of %s: %w", r.storage.Location(), result)
+}
+
+// Encrypted reports whether the repository is encrypted.
+func (r *Repo) Encrypted() bool { return r.Config.Encryption == "age" }
+
+// Storage returns where the repository lives.
+func (r *Repo) Storage() storage.Storage { return r.storage }
+
+// Known returns what the machine should remember of the repository.
+func (r *Repo) Known() Known { return Known{ID: r.Config.ID, Key: r.key} }
+
+// ObjectRecipients returns what archives are encrypted to; nil if they are not.
+func (r *Repo) ObjectRecipients() []age.Recipient { return r.recipients }
+
+// Identities returns what decrypts the repository's objects, opening the
+// secret on the first call: tarn.ErrNoIdentity if no identity fits, nil if the repository
+// is not encrypted.
+func (r *Repo) Identities() ([]age.Identity, error) {
+	if !r.Encrypted() {
+		return nil, nil
+	}
+	ids, err := r.identities()
+	if err != nil {
+		return nil, err
+	}
+	list := make([]age.Identity, len(ids))
+	for i, id := range ids {
+		list[i] = id
+	}
+	return list, nil
+}
+
+// UseCache sets the cache of a repository that was just made, whose id names
+// the cache.
+func (r *Repo) UseCache(c Cache) { r.cache = c }

@@ -1,0 +1,270 @@
+package restore
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"slices"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/tarn-backup/tarn"
+)
+
+const (
+	fetches      = 4        // stretches that are read at the same time
+	stretchBytes = 16 << 20 // of the tar stream, at which a stretch may end
+	maxGap       = 1 << 20  // bytes of the object that are read along instead of asking anew
+	maxCopies    = 32       // files that one content is written to at once
+)
+
+// flush fetches and writes what the window has planned, then makes the further
+// names of files that are there now.
+func (r *run) flush(ctx context.Context) error {
+	jobs := r.window
+	r.window, r.planned = nil, 0
+	if r.DryRun {
+		return r.count0(jobs)
+	}
+	group, gctx := errgroup.WithContext(ctx)
+	group.SetLimit(fetches)
+	whole, extents := partition(jobs)
+	for _, s := range r.plan(ctx, whole) {
+		group.Go(func() error { return r.fetch(gctx, s) })
+	}
+	for _, j := range extents {
+		group.Go(func() error { return r.settle(gctx, j.entry.Path, r.assemble(gctx, j.entry)) })
+	}
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	links := r.waiting
+	r.waiting = nil
+	for _, l := range links {
+		if err := r.settle(ctx, l.entry.Path, r.link(l)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// count0 counts what a dry run would write.
+func (r *run) count0(jobs []job) error {
+	for _, j := range jobs {
+		r.count(j.entry)
+	}
+	r.waiting = nil
+	return nil
+}
+
+func (r *run) link(l link) error {
+	if r.Overwrite == Never {
+		if state, err := r.target.State(l.entry); err != nil || state != Missing {
+			r.result.Kept++
+			return err
+		}
+	}
+	r.Progress.done(0)
+	return r.target.Link(l.first, l.entry)
+}
+
+func partition(jobs []job) (whole, extents []job) {
+	for _, j := range jobs {
+		if len(j.entry.Extents) > 0 {
+			extents = append(extents, j)
+		} else {
+			whole = append(whole, j)
+		}
+	}
+	return whole, extents
+}
+
+// stretch is a part of an archive that one request reads, with the files in it
+// in order of their offset.
+type stretch struct {
+	archive tarn.ArchiveID
+	jobs    []job
+	end     int64 // of the last content in the tar stream
+}
+
+// plan sorts jobs by where their content lies, and joins neighbours.
+func (r *run) plan(ctx context.Context, jobs []job) (list []stretch) {
+	slices.SortFunc(jobs, func(a, b job) int {
+		return cmp.Or(cmp.Compare(a.at.Archive, b.at.Archive), cmp.Compare(a.at.Offset, b.at.Offset), tarn.ComparePaths(a.entry.Path, b.entry.Path))
+	})
+	copies := 0
+	for i, j := range jobs {
+		if n := len(list); n > 0 && list[n-1].archive == j.at.Archive {
+			s := &list[n-1]
+			if i > 0 && jobs[i-1].at == j.at {
+				copies++
+			} else {
+				copies = 0
+			}
+			if copies < maxCopies && r.joins(ctx, s, j) {
+				s.jobs = append(s.jobs, j)
+				s.end = max(s.end, j.at.Offset+j.at.Size)
+				continue
+			}
+			copies = 0
+		}
+		list = append(list, stretch{j.at.Archive, []job{j}, j.at.Offset + j.at.Size})
+	}
+	return list
+}
+
+// joins reports whether reading j with the stretch is better than asking for
+// it: it lies in frames that are read anyway, or close behind them.
+func (r *run) joins(ctx context.Context, s *stretch, j job) bool {
+	a, err := r.archives.get(ctx, s.archive)
+	if err != nil {
+		return true // and fails with the stretch
+	}
+	start := s.jobs[0].at.Offset
+	from, length := a.Cost(start, s.end-start)
+	next, _ := a.Cost(j.at.Offset, j.at.Size)
+	if next < from+length {
+		return true
+	}
+	return s.end-start < stretchBytes && next-(from+length) <= maxGap
+}
+
+// fetch reads a stretch and writes its files. If it is damaged somewhere, each
+// of the files that are left is tried by itself, so that the damage costs no
+// other file.
+func (r *run) fetch(ctx context.Context, s stretch) error {
+	done, err := r.fetchOnce(ctx, s)
+	if err == nil {
+		return nil
+	}
+	if fatal(ctx, err) {
+		return err
+	}
+	left := s.jobs[done:]
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, tarn.ErrCold) || errors.Is(err, tarn.ErrThawing) || len(s.jobs) == 1 {
+		for _, j := range left {
+			r.problem(j.entry.Path, err)
+		}
+		return nil
+	}
+	for _, j := range left {
+		one := stretch{s.archive, []job{j}, j.at.Offset + j.at.Size}
+		if err := r.fetch(ctx, one); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// fetchOnce returns how many files are finished, also those that failed for a
+// reason of their own, and the error that ended the stretch.
+func (r *run) fetchOnce(ctx context.Context, s stretch) (done int, err error) {
+	a, err := r.archives.get(ctx, s.archive)
+	if err != nil {
+		return 0, err
+	}
+	start := s.jobs[0].at.Offset
+	src, err := a.Stretch(ctx, start, s.end-start)
+	if err != nil {
+		return 0, fmt.Errorf("reading archive %s: %w", s.archive, err)
+	}
+	defer src.Close()
+	at := start
+	for done < len(s.jobs) {
+		j := s.jobs[done]
+		if _, err := io.CopyN(io.Discard, src, j.at.Offset-at); err != nil {
+			return done, fmt.Errorf("reading archive %s: %w", s.archive, err)
+		}
+		n := 1
+		for done+n < len(s.jobs) && s.jobs[done+n].at == j.at {
+			n++
+		}
+		if err := r.write(ctx, s.jobs[done:done+n], src); err != nil {
+			return done, fmt.Errorf("reading archive %s: %w", s.archive, err)
+		}
+		at = j.at.Offset + j.at.Size
+		done += n
+	}
+	return done, nil
+}
+
+// write writes one content to all files that have it. The error is one of
+// reading; what goes wrong with a file is that file's problem, unless fatal.
+func (r *run) write(ctx context.Context, jobs []job, src io.Reader) error {
+	var files []*File
+	var entries []*tarn.Entry
+	abort := func() {
+		for _, f := range files {
+			f.Abort()
+		}
+	}
+	out := fan{}
+	for _, j := range jobs {
+		f, err := r.target.Create(j.entry)
+		if err != nil {
+			if err := r.settle(ctx, j.entry.Path, err); err != nil {
+				abort()
+				return err
+			}
+			continue
+		}
+		files, entries = append(files, f), append(entries, j.entry)
+		out.files = append(out.files, f)
+	}
+	out.failed = make([]error, len(files))
+	if _, err := io.CopyN(&out, src, jobs[0].at.Size); err != nil {
+		abort()
+		return err
+	}
+	for i, f := range files {
+		err := out.failed[i]
+		if err != nil {
+			f.Abort()
+		} else if err = f.Commit(); err == nil {
+			r.count(entries[i])
+			continue
+		}
+		if err := r.settle(ctx, entries[i].Path, err); err != nil {
+			for _, rest := range files[i+1:] {
+				rest.Abort()
+			}
+			return err
+		}
+	}
+	return nil
+}
+
+// fan writes to several files; one that fails does not end the others.
+type fan struct {
+	files  []*File
+	failed []error
+}
+
+func (w *fan) Write(p []byte) (int, error) {
+	for i, f := range w.files {
+		if w.failed[i] == nil {
+			_, w.failed[i] = f.Write(p)
+		}
+	}
+	return len(p), nil
+}
+
+// assemble writes a file that is made of stretches of other contents.
+func (r *run) assemble(ctx context.Context, e *tarn.Entry) error {
+	f, err := r.target.Create(e)
+	if err != nil {
+		return err
+	}
+	if err := r.archives.content(ctx, r.Contents, e, f); err != nil {
+		f.Abort()
+		return err
+	}
+	if err := f.Commit(); err != nil {
+		return err
+	}
+	r.count(e)
+	return nil
+}

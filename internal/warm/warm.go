@@ -1,0 +1,93 @@
+// Package warm brings this machine's catalog in step with the indexes of a
+// repository.
+package warm
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/tarn-backup/tarn"
+	"github.com/tarn-backup/tarn/internal/catalog"
+	"github.com/tarn-backup/tarn/internal/repo"
+)
+
+// fetches is how many indexes are read at once.
+const fetches = 8
+
+// Result is what Sync found.
+type Result struct {
+	Indexes    int // in the repository
+	Added      int
+	Unreadable []tarn.ArchiveID // for want of an identity, or damaged
+}
+
+// Sync adds the indexes that the catalog lacks. An index that can't be read is
+// left out and reported: its contents will be unknown here, which costs an
+// upload at worst.
+func Sync(ctx context.Context, r *repo.Repo, c *catalog.Contents, log *slog.Logger) (Result, error) {
+	var res Result
+	var missing []tarn.ArchiveID
+	there := map[tarn.ArchiveID]bool{}
+	for id, err := range r.IndexIDs(ctx) {
+		if err != nil {
+			return res, err
+		}
+		res.Indexes++
+		there[id] = true
+		if !c.Has(id) {
+			missing = append(missing, id)
+		}
+	}
+	for _, id := range c.Archives() {
+		if there[id] {
+			continue
+		}
+		// An index is gone, so nothing may refer to its contents any more:
+		// the look-up can't forget one archive, it begins anew.
+		if err := c.Reset(); err != nil {
+			return res, fmt.Errorf("emptying the catalog: %w", err)
+		}
+		missing = missing[:0]
+		for id := range there {
+			missing = append(missing, id)
+		}
+		break
+	}
+	bad := make(chan tarn.ArchiveID, len(missing))
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(fetches)
+	for _, id := range missing {
+		group.Go(func() error {
+			err := add(ctx, r, c, id)
+			if errors.Is(err, tarn.ErrNoIdentity) || errors.Is(err, tarn.ErrDamaged) || errors.Is(err, tarn.ErrNotAuthentic) {
+				log.Warn("can't use an index", "archive", id, "error", err)
+				bad <- id
+				return nil
+			}
+			return err
+		})
+	}
+	err := group.Wait()
+	close(bad)
+	for id := range bad {
+		res.Unreadable = append(res.Unreadable, id)
+	}
+	res.Added = len(missing) - len(res.Unreadable)
+	return res, err
+}
+
+func add(ctx context.Context, r *repo.Repo, c *catalog.Contents, id tarn.ArchiveID) error {
+	a := c.Add(id)
+	_, err := r.Index(ctx, id, func(x repo.Content) error {
+		a.Content(x.Hash, x.Offset, x.Size)
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return a.Done()
+}
