@@ -54,6 +54,7 @@ func serve(t *testing.T, h http.Handler) string {
 }
 
 func TestContractOnLab(t *testing.T) {
+	t.Parallel()
 	storagetest.Run(t, func(t *testing.T) storage.Storage {
 		server, _, url := lab(t, s3lab.Config{})
 		t.Cleanup(func() {
@@ -66,6 +67,7 @@ func TestContractOnLab(t *testing.T) {
 }
 
 func TestContractWithoutPrefix(t *testing.T) {
+	t.Parallel()
 	storagetest.Run(t, func(t *testing.T) storage.Storage {
 		_, _, url := lab(t, s3lab.Config{MaxKeys: 7})
 		cfg := config(url)
@@ -86,12 +88,20 @@ func real(t *testing.T, e storagetest.Endpoint) {
 	})
 }
 
-func TestContractOnVersitygw(t *testing.T) { real(t, storagetest.Versitygw(t)) }
-func TestContractOnMoto(t *testing.T)      { real(t, storagetest.Moto(t)) }
+func TestContractOnVersitygw(t *testing.T) {
+	t.Parallel()
+	real(t, storagetest.Versitygw(t))
+}
+
+func TestContractOnMoto(t *testing.T) {
+	t.Parallel()
+	real(t, storagetest.Moto(t))
+}
 
 // The proxy before a real server leaves signatures as they are, which that
 // server checks, and sees every request.
 func TestContractThroughProxy(t *testing.T) {
+	t.Parallel()
 	e := storagetest.Versitygw(t)
 	upstream, err := url.Parse(e.URL)
 	if err != nil {

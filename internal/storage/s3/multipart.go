@@ -111,6 +111,7 @@ func (u *upload) part(ctx context.Context, t *part, done *types.CompletedPart) e
 			ChecksumCRC64NVME: crc, ChecksumSHA256: sha,
 		}, u.s.payload(abilities{sums: u.sums}))
 		if err != nil {
+			t.failed = true
 			return err
 		}
 		*done = types.CompletedPart{PartNumber: &t.n, ETag: out.ETag, ChecksumCRC64NVME: crc, ChecksumSHA256: sha}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"sync"
 )
 
 const (
@@ -46,18 +47,21 @@ func (p *put) read(ctx context.Context, n int32) (*part, error) {
 	if err := p.s.memory.Acquire(ctx, weight); err != nil {
 		return nil, err
 	}
-	buf := p.s.buffer(size)
-	release := func() {
-		p.s.buffers.Put(buf)
-		p.s.memory.Release(weight)
-	}
-	got, last, err := p.fill(ctx, *buf)
+	buf := p.s.buffers.take(size)
+	got, last, err := p.fill(ctx, buf)
 	if err != nil {
-		release()
+		p.s.buffers.give(buf)
+		p.s.memory.Release(weight)
 		return nil, err
 	}
-	part := p.part(n, (*buf)[:got])
-	part.last, part.release = last, release
+	part := p.part(n, buf[:got])
+	part.last = last
+	part.release = func() {
+		if !part.failed {
+			p.s.buffers.give(buf)
+		}
+		p.s.memory.Release(weight)
+	}
 	return part, nil
 }
 
@@ -87,11 +91,29 @@ func (p *put) fill(ctx context.Context, buf []byte) (n int, last bool, err error
 	}
 }
 
-// buffer returns size bytes, used ones if there are.
-func (s *Storage) buffer(size int64) *[]byte {
-	if b, ok := s.buffers.Get().(*[]byte); ok && int64(cap(*b)) >= size {
-		*b = (*b)[:size]
-		return b
+// buffers are those that no part uses at the moment. It is not a sync.Pool,
+// which leaves as much again to the garbage collector.
+type buffers struct {
+	mu   sync.Mutex
+	free [][]byte
+}
+
+// take returns size bytes, used ones if there are. Those of another size go:
+// uploads that follow each other are of one size as a rule.
+func (b *buffers) take(size int64) []byte {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if n := len(b.free); n > 0 && int64(cap(b.free[n-1])) == size {
+		buf := b.free[n-1]
+		b.free = b.free[:n-1]
+		return buf[:size]
 	}
-	return new(make([]byte, size))
+	b.free = nil
+	return make([]byte, size)
+}
+
+func (b *buffers) give(buf []byte) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.free = append(b.free, buf)
 }

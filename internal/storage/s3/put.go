@@ -110,6 +110,7 @@ func (p *put) putObject(ctx context.Context, part *part, can abilities) error {
 	in.ChecksumCRC64NVME, in.ChecksumSHA256 = part.checksums(can.sums)
 	out, err := p.s.client.PutObject(ctx, in, p.s.payload(can))
 	if err != nil {
+		part.failed = true
 		return err
 	}
 	return p.confirm(ctx, out.ChecksumCRC64NVME, func() string { return part.etag() })
@@ -211,6 +212,9 @@ type part struct {
 	sum     uint64 // CRC64NVME
 	last    bool
 	release func() // gives the memory back
+	// failed says that an attempt to send it has failed. The connection of
+	// that may still be reading data, which nothing may be written into then.
+	failed bool
 }
 
 // part takes the next bytes of the object into account.

@@ -9,7 +9,6 @@ import (
 	"io/fs"
 	"log/slog"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -89,7 +88,7 @@ type Storage struct {
 	endpoint string // without secrets; empty for AWS
 	tls      bool
 	memory   *semaphore.Weighted
-	buffers  sync.Pool // of *[]byte
+	buffers  buffers
 	// reached says that the server has answered once, so that a name that
 	// does not resolve is a fault of the network and not a typing error.
 	reached atomic.Bool
