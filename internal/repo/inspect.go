@@ -105,11 +105,11 @@ func (r *Repo) TreeKey(id tarn.TreeID) string { return r.treeKey(id) }
 // SnapshotKey returns the name of a snapshot in the storage.
 func (r *Repo) SnapshotKey(id tarn.SnapshotID) string { return r.snapshotKey(id) }
 
-// Fresh returns a view of the repository over another cache. Over an empty one,
-// all that it reads comes from the storage.
-func (r *Repo) Fresh(c Cache) *Repo {
+// Fresh returns a view of the repository over another cache, and through
+// another door to its storage. With an empty cache, all that it reads comes from there.
+func (r *Repo) Fresh(c Cache, s storage.Storage) *Repo {
 	f := *r
-	f.cache = c
+	f.cache, f.storage = c, s
 	return &f
 }
 

@@ -1,0 +1,274 @@
+package check
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math"
+	"math/rand/v2"
+	"slices"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/tarn-backup/tarn"
+	"github.com/tarn-backup/tarn/internal/catalog"
+	"github.com/tarn-backup/tarn/internal/repo"
+)
+
+// stretch is where a content lies in the tar stream of its archive.
+type stretch struct {
+	hash         tarn.ContentHash
+	offset, size int64
+	bad          bool // found so by reading it
+}
+
+// archives checks each index and the archive that it names.
+func (r *run) archives(ctx context.Context) error {
+	slices.Sort(r.listed.indexes)
+	r.Progress.begin("archives", len(r.listed.indexes))
+	chosen := r.choose()
+	group, gctx := errgroup.WithContext(ctx)
+	group.SetLimit(atOnce)
+	for _, id := range r.listed.indexes {
+		group.Go(func() error {
+			defer r.Progress.done.Add(1)
+			return r.indexed(gctx, id, chosen[id])
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	return r.unindexed(ctx)
+}
+
+// choose draws the archives to be read whole.
+func (r *run) choose() map[tarn.ArchiveID]bool {
+	ids := slices.Clone(r.listed.indexes)
+	rnd := rand.New(rand.NewPCG(r.Seed, 0))
+	rnd.Shuffle(len(ids), func(i, j int) { ids[i], ids[j] = ids[j], ids[i] })
+	n := int(math.Ceil(float64(len(ids)) * min(max(r.ReadData, 0), 100) / 100))
+	chosen := map[tarn.ArchiveID]bool{}
+	for _, id := range ids[:n] {
+		chosen[id] = true
+	}
+	return chosen
+}
+
+// indexed checks one index and its archive.
+func (r *run) indexed(ctx context.Context, id tarn.ArchiveID, read bool) error {
+	var list []stretch
+	ix, err := r.fresh.Index(ctx, id, func(c repo.Content) error {
+		if len(list) >= maxMembers {
+			return fmt.Errorf("it names more contents than an archive holds: %w", tarn.ErrDamaged)
+		}
+		list = append(list, stretch{hash: c.Hash, offset: c.Offset, size: c.Size})
+		return nil
+	})
+	if err != nil {
+		d, err := r.fault(ctx, r.fresh.IndexKey(id), err)
+		if err != nil {
+			return err
+		}
+		return r.remembered(ctx, id, d)
+	}
+	if err := r.fresh.ForgetIndex(id); err != nil {
+		return err
+	}
+	d, err := r.archive(ctx, ix, list, read)
+	if err != nil {
+		return err
+	}
+	return r.enter(id, list, d)
+}
+
+// archive looks at the archive of an index, and gives the damage if it is
+// not what the index recorded. All of it is lost then, but for what a reading
+// of it finds whole: the rest of list is marked.
+func (r *run) archive(ctx context.Context, ix *repo.Index, list []stretch, read bool) (*damage, error) {
+	r.mu.Lock()
+	obj := r.listed.archives[ix.Key]
+	if obj != nil {
+		obj.indexed = true
+	}
+	r.mu.Unlock()
+	whole := func(err error) (*damage, error) {
+		for i := range list {
+			list[i].bad = true
+		}
+		return r.fault(ctx, ix.Key, err)
+	}
+	if obj == nil {
+		return whole(fs.ErrNotExist)
+	}
+	now, err := r.fresh.Storage().Stat(ctx, ix.Key)
+	if err != nil {
+		return whole(err)
+	}
+	damage := differs(ix, obj.Size, now.Size, now.Checksum.Known, now.Checksum.Sum)
+	if now.Checksum.Known {
+		r.mu.Lock()
+		r.result.Checksums++
+		r.mu.Unlock()
+	}
+	if read && now.Class.Cold() && !now.Thawed.After(r.now()) {
+		r.cold()
+		read = false
+	}
+	switch {
+	case read:
+		return r.readArchive(ctx, ix, list, damage)
+	case damage != nil:
+		return whole(damage)
+	}
+	return nil, nil
+}
+
+func (r *run) cold() {
+	r.mu.Lock()
+	r.result.Cold++
+	r.mu.Unlock()
+}
+
+// differs compares an object with what its index recorded.
+func differs(ix *repo.Index, listed, size int64, known bool, sum uint64) error {
+	switch want := ix.Layout; {
+	case listed != want.Stored || size != want.Stored:
+		return fmt.Errorf("has %d bytes, not the %d that its index recorded: %w", size, want.Stored, tarn.ErrDamaged)
+	case known && sum != want.CRC64NVME:
+		return fmt.Errorf("has the CRC64NVME %016x, not %016x as its index recorded: %w", sum, want.CRC64NVME, tarn.ErrDamaged)
+	}
+	return nil
+}
+
+// enter adds the contents of an archive to the look-ups; d is nil if the
+// archive is healthy.
+func (r *run) enter(id tarn.ArchiveID, list []stretch, d *damage) error {
+	var good, bad *catalog.Adder
+	for _, s := range list {
+		switch {
+		case !s.bad && good == nil:
+			good = r.healthy.Add(id)
+			fallthrough
+		case !s.bad:
+			good.Content(s.hash, s.offset, s.size)
+		case bad == nil:
+			bad = r.suspect.Add(id)
+			fallthrough
+		default:
+			bad.Content(s.hash, s.offset, s.size)
+		}
+	}
+	r.mu.Lock()
+	if d != nil {
+		r.blame[id] = d
+	}
+	for _, s := range list {
+		if !s.bad {
+			r.result.Contents++
+		}
+	}
+	r.mu.Unlock()
+	for _, a := range []*catalog.Adder{good, bad} {
+		if a == nil {
+			continue
+		}
+		if err := a.Done(); err != nil {
+			return &localError{err}
+		}
+	}
+	return nil
+}
+
+// remembered enters the contents of an index that is missing or damaged, as
+// this machine's copy names them, so that the damage can say what it costs.
+func (r *run) remembered(ctx context.Context, id tarn.ArchiveID, d *damage) error {
+	err := r.Repo.CheckCachedIndex(id)
+	if err == nil {
+		var list []stretch
+		_, err = r.Repo.Index(ctx, id, func(c repo.Content) error {
+			list = append(list, stretch{hash: c.Hash, offset: c.Offset, size: c.Size, bad: true})
+			return nil
+		})
+		if err == nil {
+			r.mu.Lock()
+			d.say("a good copy is in this machine's cache")
+			r.mu.Unlock()
+			return r.enter(id, list, d)
+		}
+	}
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	// Without a copy, what the index named can only be guessed.
+	r.mu.Lock()
+	r.unknown = append(r.unknown, d)
+	r.mu.Unlock()
+	return nil
+}
+
+// unindexed looks at the archives that no index names: left by a killed run,
+// or their index is lost.
+func (r *run) unindexed(ctx context.Context) error {
+	named := map[tarn.ArchiveID]bool{}
+	for _, id := range r.listed.indexes {
+		named[id] = true
+	}
+	for _, o := range r.listed.archives {
+		if o.indexed || named[o.id] {
+			continue
+		}
+		r.mu.Lock()
+		d := r.found.at(r.fresh.IndexKey(o.id))
+		d.pending = true
+		d.say("is missing: archive " + o.Key + " has no index (`tarn rebuild` makes it from the archive)")
+		r.mu.Unlock()
+		if err := r.remembered(ctx, o.id, d); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// orphans notes the archives without an index that cost nothing.
+func (r *run) orphans() {
+	var names []string
+	for _, o := range r.listed.archives {
+		if d := r.found.byKey[r.fresh.IndexKey(o.id)]; !o.indexed && d != nil && d.pending && len(d.snapshots) == 0 {
+			names = append(names, o.Key)
+		}
+	}
+	if len(names) == 0 {
+		return
+	}
+	slices.Sort(names)
+	r.note("%d archives have no index, as a killed run leaves them; no snapshot needs them: %s",
+		len(names), few(names[:min(len(names), maxPerList)], len(names)))
+}
+
+// guess returns the damage that content in no readable index belongs to: if
+// one index alone is missing or damaged, it is that.
+func (r *run) guess() *damage {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.unknown) == 1 {
+		return r.unknown[0]
+	}
+	d := r.found.at("indexes/")
+	if d.Problem != "" {
+		return d
+	}
+	var keys []string
+	for _, u := range r.unknown {
+		keys = append(keys, u.Key)
+	}
+	slices.Sort(keys)
+	d.say("content that trees name is in no index")
+	if len(keys) > 0 {
+		d.say("it may be of " + few(keys[:min(len(keys), maxPerList)], len(keys)))
+	}
+	return d
+}
+
+// isCold reports whether err says that an object has to be thawed.
+func isCold(err error) bool { return errors.Is(err, tarn.ErrCold) || errors.Is(err, tarn.ErrThawing) }
