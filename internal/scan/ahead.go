@@ -32,10 +32,12 @@ type ahead struct {
 	closed  bool
 	running sync.WaitGroup
 
-	namesPool, chunkPool sync.Pool
+	maxUnits, maxNames int // aheadUnits and aheadNames, but in tests
+
+	pools
 }
 
-func newAhead() *ahead { return &ahead{} }
+func newAhead() *ahead { return &ahead{maxUnits: aheadUnits, maxNames: aheadNames} }
 
 // maxWorkers is more than there are processors, so that a cold disk or a
 // network has several requests at a time.
@@ -161,7 +163,7 @@ func (a *ahead) finish(t *task) {
 
 // wake starts a worker if there is something for it to do.
 func (a *ahead) wake() {
-	if !a.closed && a.workers < maxWorkers() && len(a.waiting) > 0 && a.held < aheadUnits {
+	if !a.closed && a.workers < maxWorkers() && len(a.waiting) > 0 && a.held < a.maxUnits {
 		a.workers++
 		a.running.Go(a.work)
 	}
@@ -171,13 +173,13 @@ func (a *ahead) wake() {
 func (a *ahead) work() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	for !a.closed && len(a.waiting) > 0 && a.held < aheadUnits {
+	for !a.closed && len(a.waiting) > 0 && a.held < a.maxUnits {
 		t := a.waiting[0]
 		t.done = make(chan struct{})
 		a.begin(t)
 		a.wake()
 		a.mu.Unlock()
-		t.run(aheadNames)
+		t.run(a.maxNames)
 		a.mu.Lock()
 		if !t.w.stopped {
 			t.units = t.weight()

@@ -246,5 +246,5 @@ func TestByName(t *testing.T) {
 	defer func() { haveOpenat2 = was }()
 	t.Run("deep", TestDeepPaths)
 	t.Run("open", TestOpenFile)
-	t.Run("order", TestOrderAndPartition)
+
 }

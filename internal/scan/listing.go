@@ -56,7 +56,7 @@ func (l *listing) fail(rel string, err error) {
 // holds it; subdirs says whether its directories are wanted. With errManyNames it
 // has more than limit names, and nothing was read.
 func (s *Source) list(d dir, rel string, above *rules, subdirs bool, limit int) (*listing, error) {
-	l := &listing{names: s.ahead.getNames(), rel: rel, rules: above}
+	l := &listing{rel: rel, rules: above}
 	if s.cfg.OneFileSystem {
 		if device, err := d.device(); err != nil {
 			l.fail(rel, err)
@@ -65,17 +65,22 @@ func (s *Source) list(d dir, rel string, above *rules, subdirs bool, limit int) 
 			return l, nil
 		}
 	}
-	if err := d.readNames(&l.names, limit); errors.Is(err, errManyNames) {
-		s.ahead.putNames(l.names)
+	scratch := s.ahead.getNames()
+	err := d.readNames(scratch, limit)
+	if errors.Is(err, errManyNames) {
+		s.ahead.putNames(scratch)
 		return nil, err
 	} else if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		l.fail(rel, err)
 	}
+	l.names = *scratch
 	if !s.keepTags(d, l) {
 		s.loadRules(d, l)
 	}
 	s.filter(d, l, subdirs)
 	l.sort()
+	*scratch = l.names
+	l.names = s.ahead.settle(scratch)
 	for i := range l.refs {
 		if l.refs[i].kind == kindDir {
 			l.dirs = append(l.dirs, uint32(i))
@@ -181,25 +186,16 @@ type item struct {
 }
 
 // chunk is a run of entries of a listing, in order.
-type chunk struct {
-	items  []item
-	pathed []byte // scratch for the paths
-}
+type chunk struct{ items []item }
 
 // fillChunk looks at the names from first on, as many as make a chunk. openErr says why
 // the directory could not be opened, if so.
 func (s *Source) fillChunk(d dir, openErr error, l *listing, first int) *chunk {
-	c := s.ahead.getChunk()
 	last := min(first+l.chunk, len(l.refs))
+	c := s.ahead.getChunk(last - first)
 	dirPath := s.entryPath(l.rel)
-	for i := first; i < last; i++ {
-		c.pathed = append(c.pathed, dirPath...)
-		c.pathed = append(c.pathed, '/')
-		c.pathed = append(c.pathed, l.at(i)...)
-	}
-	paths, off := string(c.pathed), 0
+	paths, off := s.paths(dirPath, l, first, last), 0
 	memo := ownerMemo{names: s.names}
-	c.items = slices.Grow(c.items, last-first)[:last-first]
 	for i := first; i < last; i++ {
 		size := len(dirPath) + 1 + int(l.refs[i].size)
 		it := &c.items[i-first]
@@ -219,4 +215,17 @@ func (s *Source) fillChunk(d dir, openErr error, l *listing, first int) *chunk {
 		}
 	}
 	return c
+}
+
+// paths returns the entry paths of names, one after the other: one
+// allocation for all of them.
+func (s *Source) paths(dir string, l *listing, first, last int) string {
+	b := s.ahead.getPaths()
+	defer s.ahead.putPaths(b)
+	for i := first; i < last; i++ {
+		*b = append(*b, dir...)
+		*b = append(*b, '/')
+		*b = append(*b, l.at(i)...)
+	}
+	return string(*b)
 }

@@ -98,7 +98,6 @@ func (p *splitter) advance() bool {
 	for len(p.stack) > 0 {
 		f := &p.stack[len(p.stack)-1]
 		if f.next == len(f.l.dirs) {
-			p.s.ahead.putNames(f.l.names)
 			p.stack[len(p.stack)-1] = splitFrame{}
 			p.stack = p.stack[:len(p.stack)-1]
 			continue

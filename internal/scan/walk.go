@@ -138,7 +138,6 @@ func (w *walk) refill(ctx context.Context, f *frame) error {
 	f.c, f.next = nil, 0
 	t := w.s.ahead.shift(&f.l.chunkTasks)
 	if t == nil {
-		w.s.ahead.putNames(f.l.names)
 		w.frames[len(w.frames)-1] = frame{}
 		w.frames = w.frames[:len(w.frames)-1]
 		return nil
