@@ -37,6 +37,8 @@ type globals struct {
 	endpoint   string
 	profile    string
 	region     string
+	cpuProfile string
+	memProfile string
 	log        *slog.Logger
 }
 
@@ -48,7 +50,16 @@ func run(ctx context.Context, e *env, args []string) int {
 	root.SetIn(e.stdin)
 	root.SetOut(e.stdout)
 	root.SetErr(e.stderr)
+	stop := func() error { return nil }
+	root.PersistentPreRunE = func(*cobra.Command, []string) (err error) {
+		g.log = newLog(g)
+		stop, err = g.startProfiles()
+		return err
+	}
 	err := root.ExecuteContext(ctx)
+	if stopErr := stop(); err == nil {
+		err = stopErr
+	}
 	code := exitCode(ctx, err)
 	if err != nil && !errors.Is(err, errProblems) {
 		if code == exitInterrupted {
@@ -111,14 +122,6 @@ func newRoot(g *globals) *cobra.Command {
 gets them back. What it knows about the files stays warm: to list, find and compare reads no archive.` + "\n" + exitCodes,
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
-			level := slog.LevelWarn
-			if g.verbose {
-				level = slog.LevelInfo
-			}
-			g.log = slog.New(slog.NewTextHandler(g.stderr, &slog.HandlerOptions{Level: level, ReplaceAttr: withoutTime}))
-			return nil
-		},
 	}
 	root.CompletionOptions.HiddenDefaultCmd = false
 	f := root.PersistentFlags()
@@ -129,10 +132,23 @@ gets them back. What it knows about the files stays warm: to list, find and comp
 	f.BoolVarP(&g.verbose, "verbose", "v", false, "print more")
 	f.StringVar(&g.endpoint, "s3-endpoint", "", "URL of an S3 server other than AWS (also AWS_ENDPOINT_URL_S3)")
 	f.StringVar(&g.profile, "aws-profile", "", "profile of the AWS configuration (also AWS_PROFILE)")
+	f.StringVar(&g.cpuProfile, "cpuprofile", "", "")
+	f.StringVar(&g.memProfile, "memprofile", "", "")
+	f.MarkHidden("cpuprofile") // for whoever makes tarn faster
+	f.MarkHidden("memprofile")
 	f.StringVar(&g.region, "aws-region", "", "region of the bucket (also AWS_REGION)")
 	root.AddCommand(newInit(g), newBackup(g), newSnapshots(g), newLs(g), newFind(g), newDiff(g), newStats(g),
 		newRestore(g), newCat(g), newDump(g), newKey(g), newVersion(g), newMan(root))
 	return root
+}
+
+// newLog is where the library's warnings go; -v shows what it does, too.
+func newLog(g *globals) *slog.Logger {
+	level := slog.LevelWarn
+	if g.verbose {
+		level = slog.LevelInfo
+	}
+	return slog.New(slog.NewTextHandler(g.stderr, &slog.HandlerOptions{Level: level, ReplaceAttr: withoutTime}))
 }
 
 func withoutTime(_ []string, a slog.Attr) slog.Attr {

@@ -6,21 +6,37 @@ import (
 	"github.com/klauspost/compress/zstd"
 )
 
-// Level is how hard zstd tries.
+// Level is how hard zstd tries. The zero value is Default.
 type Level int
 
-// The levels, fastest first.
+// The levels.
 const (
-	Fastest Level = iota
-	Default
+	Default Level = iota
+	Fastest
 	Better
 	Best
+	levels // their number
 )
 
-var levelNames = [...]string{"fastest", "default", "better", "best"}
+var levelNames = [levels]string{Default: "default", Fastest: "fastest", Better: "better", Best: "best"}
+
+var encoderLevels = [levels]zstd.EncoderLevel{
+	Default: zstd.SpeedDefault,
+	Fastest: zstd.SpeedFastest,
+	Better:  zstd.SpeedBetterCompression,
+	Best:    zstd.SpeedBestCompression,
+}
+
+// Valid reports whether l is one of the levels.
+func (l Level) Valid() bool { return l >= 0 && l < levels }
 
 // String returns the level's name.
-func (l Level) String() string { return levelNames[l] }
+func (l Level) String() string {
+	if !l.Valid() {
+		return fmt.Sprintf("level %d", int(l))
+	}
+	return levelNames[l]
+}
 
 // ParseLevel reads the name of a level.
 func ParseLevel(s string) (Level, error) {
@@ -29,9 +45,5 @@ func ParseLevel(s string) (Level, error) {
 			return Level(i), nil
 		}
 	}
-	return 0, fmt.Errorf("compression %q: want fastest, default, better or best", s)
-}
-
-func (l Level) zstd() zstd.EncoderLevel {
-	return [...]zstd.EncoderLevel{zstd.SpeedFastest, zstd.SpeedDefault, zstd.SpeedBetterCompression, zstd.SpeedBestCompression}[l]
+	return 0, fmt.Errorf("compression %.40q: want fastest, default, better or best", s)
 }

@@ -1,7 +1,6 @@
 package archive
 
 import (
-	"encoding/binary"
 	"runtime"
 	"sync"
 
@@ -9,106 +8,91 @@ import (
 	"github.com/klauspost/compress/zstd"
 )
 
-// Workers compress frames for all writers that share them.
+// bufferSize is the size of a buffer for a frame, be it raw or compressed.
+const bufferSize = rawPrefix + maxStored + rawSuffix
+
+// Workers compress frames for all writers that share them, so that these use a
+// bounded number of processors and reuse their buffers.
 type Workers struct {
-	jobs chan *frameJob
-	done sync.WaitGroup
+	busy     chan struct{} // as many places as workers
+	free     chan []byte
+	encoders [levels]struct {
+		once sync.Once
+		enc  *zstd.Encoder
+	}
 }
 
-// frameJob is one frame on its way: raw is the tar stream, out what is written.
-type frameJob struct {
-	level Level
-	raw   []byte
-	out   []byte
-	ready chan struct{}
-}
-
-// NewWorkers starts n workers, one per processor if n is 0.
+// NewWorkers returns n workers, one per processor if n is not positive.
 func NewWorkers(n int) *Workers {
 	if n <= 0 {
 		n = runtime.GOMAXPROCS(0)
 	}
-	w := &Workers{jobs: make(chan *frameJob, n)}
-	for range n {
-		w.done.Go(w.work)
-	}
-	return w
+	return &Workers{busy: make(chan struct{}, n), free: make(chan []byte, 3*n+2)}
 }
 
-// Close ends the workers. No writer may use them any more.
+// Close gives the memory of the workers back. There is nothing else to end: they
+// hold no goroutine while no writer does.
 func (w *Workers) Close() {
-	close(w.jobs)
-	w.done.Wait()
-}
-
-func (w *Workers) work() {
-	var encoders [4]*zstd.Encoder
-	for job := range w.jobs {
-		if incompressible(job.raw) {
-			job.out = appendRawFrame(job.out[:0], job.raw)
-		} else {
-			enc := encoders[job.level]
-			if enc == nil {
-				// These options are always valid.
-				enc, _ = zstd.NewWriter(nil, zstd.WithEncoderLevel(job.level.zstd()), zstd.WithEncoderConcurrency(1),
-					zstd.WithWindowSize(FrameSize), zstd.WithEncoderCRC(true), zstd.WithSingleSegment(true))
-				encoders[job.level] = enc
-			}
-			job.out = enc.EncodeAll(job.raw, job.out[:0])
+	for {
+		select {
+		case <-w.free:
+		default:
+			return
 		}
-		close(job.ready)
 	}
 }
 
-const (
-	samples    = 16
-	sampleSize = 4096
-)
-
-// incompressible looks at samples of a frame: bytes that are spread as evenly
-// as noise, in all of them, do not compress.
-func incompressible(b []byte) bool {
-	if len(b) < samples*sampleSize {
-		return false
+// buffer returns an empty buffer of bufferSize.
+func (w *Workers) buffer() []byte {
+	select {
+	case b := <-w.free:
+		return b[:0]
+	default:
+		return make([]byte, 0, bufferSize)
 	}
-	even := 0
-	step := (len(b) - sampleSize) / (samples - 1)
-	for i := range samples {
-		var count [256]uint16
-		for _, c := range b[i*step:][:sampleSize] {
-			count[c]++
-		}
-		// The sum of squares of 4,096 random bytes is 69,632 on average, with a
-		// standard deviation of about 360; text has three times as much.
-		sum := 0
-		for _, n := range count {
-			sum += int(n) * int(n)
-		}
-		if sum < 72_500 {
-			even++
-		}
-	}
-	return even >= samples-1
 }
 
-// appendRawFrame appends a zstd frame of raw blocks (RFC 8878, 3.1.1): magic,
-// a descriptor that says single segment, content checksum and a 4-byte content
-// size, the blocks of at most 128 KiB, and the low half of the XXH64.
-func appendRawFrame(b, raw []byte) []byte {
-	const maxBlock = 128 << 10
-	b = binary.LittleEndian.AppendUint32(b, zstdMagic)
-	b = append(b, 2<<6|1<<5|1<<2)
-	b = binary.LittleEndian.AppendUint32(b, uint32(len(raw)))
-	sum := uint32(xxhash.Sum64(raw))
-	for first := true; first || len(raw) > 0; first = false {
-		n := min(len(raw), maxBlock)
-		head := uint32(n) << 3 // type 0: raw
-		if n == len(raw) {
-			head |= 1 // last
-		}
-		b = append(b, byte(head), byte(head>>8), byte(head>>16))
-		b = append(b, raw[:n]...)
-		raw = raw[n:]
+func (w *Workers) release(b []byte) {
+	if cap(b) < bufferSize {
+		return
 	}
-	return binary.LittleEndian.AppendUint32(b, sum)
+	select {
+	case w.free <- b:
+	default:
+	}
+}
+
+// encoder returns the encoder of a level, which serves all workers.
+func (w *Workers) encoder(l Level) *zstd.Encoder {
+	e := &w.encoders[l]
+	e.once.Do(func() {
+		// These options are always valid.
+		e.enc, _ = zstd.NewWriter(nil, zstd.WithEncoderLevel(encoderLevels[l]), zstd.WithEncoderConcurrency(cap(w.busy)),
+			zstd.WithWindowSize(FrameSize), zstd.WithEncoderCRC(true), zstd.WithSingleSegment(true))
+	})
+	return e.enc
+}
+
+// frameJob is one frame on its way from the tar stream to the output.
+type frameJob struct {
+	buf   []byte        // rawPrefix bytes, then the tar stream; nil once it is compressed
+	size  int           // of the tar stream
+	out   []byte        // the zstd frame, unless it is raw
+	sum   uint32        // checksum of a raw frame
+	ready chan struct{} // closed when it is compressed
+}
+
+// compress does the job, on a goroutine of its own.
+func (w *Workers) compress(j *frameJob, l Level) {
+	w.busy <- struct{}{}
+	raw := j.buf[rawPrefix:]
+	if incompressible(raw) {
+		j.sum = uint32(xxhash.Sum64(raw))
+	} else {
+		j.out = w.encoder(l).EncodeAll(raw, w.buffer())
+		w.release(j.buf)
+		j.buf = nil
+	}
+	<-w.busy
+	close(j.ready)
 }

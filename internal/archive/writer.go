@@ -4,10 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"sync"
+	"sync/atomic"
 
 	"filippo.io/age"
-	"github.com/minio/crc64nvme"
 
 	"github.com/tarn-backup/tarn"
 )
@@ -16,64 +15,73 @@ import (
 type WriterConfig struct {
 	Level      Level
 	Recipients []age.Recipient // none: not encrypted
-	Workers    *Workers
+	Workers    *Workers        // nil: as many as processors, for this Writer alone
 }
 
-// Writer writes one archive. Members are added from one goroutine; frames are
-// compressed by the workers and written, in order, by a goroutine of its own.
-// Close ends it, also after an error.
+// Writer writes one archive. Its methods are called from one goroutine at a
+// time. Frames are compressed by the workers, and encrypted, summed and written
+// in order by a goroutine of the Writer. Close or Abort ends it, also after an
+// error. Memory is bounded: a few frames of FrameSize, however slow the writer
+// below is.
+//
+// An error of the writer below is returned by whatever is called after it.
 type Writer struct {
 	level   Level
 	workers *Workers
-	cur     *frameJob
-	scratch []byte // headers of the next member
-	size    int64
+	headers headers
+	cur     []byte // rawPrefix bytes, then the frame that is being filled
+	sent    int64  // bytes of the tar stream before it
+	frames  int    // before it
 	queue   chan *frameJob
+	out     *output
+	done    chan struct{} // closed when the queue is drained
+	err     atomic.Pointer[error]
 	closed  bool
-
-	out  *output
-	done chan struct{} // closed when the queue is drained
-	mu   sync.Mutex
-	err  error // of the output
 }
 
 // ShortError says that the content of a file ended early, or that reading it
-// failed. Its member was filled up with zeros, so that the archive stays valid.
+// failed. Its member is filled up with zeros, so that the archive stays valid.
 type ShortError struct {
-	Read int64 // bytes that there were
-	Err  error // nil if the content just ended
+	Read int64 // bytes that were read
+	Err  error // io.ErrUnexpectedEOF if the content just ended
 }
 
 // Error implements error.
 func (e *ShortError) Error() string {
-	if e.Err == nil {
-		return fmt.Sprintf("content ended after %d bytes", e.Read)
-	}
 	return fmt.Sprintf("reading content after %d bytes: %v", e.Read, e.Err)
 }
 
 // Unwrap returns what reading failed with.
 func (e *ShortError) Unwrap() error { return e.Err }
 
-var jobs = sync.Pool{New: func() any { return &frameJob{raw: make([]byte, 0, FrameSize)} }}
+var (
+	errAborted = errors.New("archive was given up")
+	errClosed  = errors.New("archive is closed already")
+)
 
-// NewWriter begins an archive on w.
+// NewWriter begins an archive. The object's bytes go to w in order and in large
+// pieces (64 KiB and more, but for the last), from one goroutine; nothing goes there before the first frame is
+// full. w must not keep what it is given.
 func NewWriter(w io.Writer, cfg WriterConfig) (*Writer, error) {
+	if !cfg.Level.Valid() {
+		return nil, fmt.Errorf("beginning an archive: no compression %s", cfg.Level)
+	}
 	out, err := newOutput(w, cfg.Recipients)
 	if err != nil {
-		return nil, fmt.Errorf("beginning an archive: %w", err)
+		return nil, err
 	}
-	a := &Writer{level: cfg.Level, workers: cfg.Workers, out: out, queue: make(chan *frameJob, cap(cfg.Workers.jobs)+2), done: make(chan struct{})}
-	a.cur = a.newJob()
+	if cfg.Workers == nil {
+		cfg.Workers = NewWorkers(0)
+	}
+	a := &Writer{level: cfg.Level, workers: cfg.Workers, out: out, done: make(chan struct{})}
+	// One frame being written, and as many as there are workers behind it.
+	a.queue = make(chan *frameJob, cap(cfg.Workers.busy))
+	a.cur = a.newFrame()
 	go a.drain()
 	return a, nil
 }
 
-func (a *Writer) newJob() *frameJob {
-	j := jobs.Get().(*frameJob)
-	j.raw, j.level, j.ready = j.raw[:0], a.level, make(chan struct{})
-	return j
-}
+func (a *Writer) newFrame() []byte { return a.workers.buffer()[:rawPrefix] }
 
 // drain writes frames in order. After an error it only takes them, so that
 // whoever adds members is never left waiting.
@@ -82,94 +90,137 @@ func (a *Writer) drain() {
 	for j := range a.queue {
 		<-j.ready
 		if a.failed() == nil {
-			if err := a.out.frame(j); err != nil {
-				a.mu.Lock()
-				a.err = err
-				a.mu.Unlock()
-			}
+			a.fail(a.out.begin())
 		}
-		jobs.Put(j)
+		if a.failed() == nil {
+			a.fail(a.out.frame(j))
+		}
+		a.workers.release(j.buf)
+		a.workers.release(j.out)
+	}
+}
+
+func (a *Writer) fail(err error) {
+	if err != nil {
+		err = fmt.Errorf("writing an archive: %w", err)
+		a.err.CompareAndSwap(nil, &err)
 	}
 }
 
 func (a *Writer) failed() error {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return a.err
+	if err := a.err.Load(); err != nil {
+		return *err
+	}
+	return nil
 }
 
-// cut sends the current frame off.
+// cut sends the current frame off, if there is anything in it.
 func (a *Writer) cut() error {
-	if len(a.cur.raw) == 0 {
+	size := len(a.cur) - rawPrefix
+	if err := a.failed(); err != nil || size == 0 {
+		return err
+	}
+	if a.frames++; a.frames > maxFrames {
+		a.fail(fmt.Errorf("it has more than %d frames", maxFrames))
 		return a.failed()
 	}
-	a.size += int64(len(a.cur.raw))
-	j := a.cur
-	a.cur = a.newJob()
+	j := &frameJob{buf: a.cur, size: size, ready: make(chan struct{})}
+	a.sent += int64(size)
 	a.queue <- j
-	a.workers.jobs <- j
-	return a.failed()
+	go a.workers.compress(j, a.level)
+	a.cur = a.newFrame()
+	return nil
 }
 
 // Size returns the bytes of the tar stream so far.
-func (a *Writer) Size() int64 { return a.size + int64(len(a.cur.raw)) }
+func (a *Writer) Size() int64 { return a.sent + int64(len(a.cur)-rawPrefix) }
 
-// begin writes the headers of a member, after cutting the frame if the member
-// would not fit into the rest of it but fits into one of its own.
-func (a *Writer) begin(e *tarn.Entry, linkTo string, size int64) (err error) {
-	if a.scratch, err = appendHeader(a.scratch[:0], e, linkTo); err != nil {
+// begin writes the headers of a member with size bytes of content, after
+// cutting the frame if the member does not fit into the rest of it but would fit into a whole one.
+func (a *Writer) begin(e *tarn.Entry, linkTo string, size int64) error {
+	if a.closed {
+		return errClosed
+	}
+	if err := a.failed(); err != nil {
 		return err
 	}
-	total := int64(len(a.scratch)) + size
-	if have := int64(len(a.cur.raw)); have >= minFrame && have+total > FrameSize && total <= FrameSize {
-		if err := a.cut(); err != nil {
-			return err
-		}
+	head, err := a.headers.make(e, linkTo)
+	if err != nil {
+		return err
 	}
-	return a.write(a.scratch)
-}
-
-func (a *Writer) write(b []byte) error {
-	for len(b) > 0 {
-		n := min(len(b), FrameSize-len(a.cur.raw))
-		a.cur.raw = append(a.cur.raw, b[:n]...)
-		b = b[n:]
-		if len(a.cur.raw) == FrameSize {
+	if have := int64(len(a.cur) - rawPrefix); have >= minFrame && size <= FrameSize {
+		total := int64(len(head)) + (size+block-1)/block*block
+		if total <= FrameSize && have+total > FrameSize {
 			if err := a.cut(); err != nil {
 				return err
 			}
 		}
 	}
-	return nil
+	return a.write(head)
 }
 
-// fill writes zeros up to the next block after a content of n bytes.
-func (a *Writer) fill(n int64) error {
-	if rest := n % block; rest != 0 {
-		return a.write(zeroBlock[rest:])
+// room returns the free part of the current frame.
+func (a *Writer) room() []byte { return a.cur[len(a.cur) : rawPrefix+FrameSize] }
+
+// grow takes n bytes of room into the frame, and sends it off when it is full.
+func (a *Writer) grow(n int) error {
+	a.cur = a.cur[:len(a.cur)+n]
+	if len(a.cur) == rawPrefix+FrameSize {
+		return a.cut()
 	}
 	return nil
 }
 
-// AddBytes adds a member whose content is in memory, and returns the offset of
-// the content in the tar stream. For a file, len(content) must be e.Size.
+func (a *Writer) write(b []byte) error {
+	for len(b) > 0 {
+		n := copy(a.room(), b)
+		if err := a.grow(n); err != nil {
+			return err
+		}
+		b = b[n:]
+	}
+	return nil
+}
+
+// zeros writes n zero bytes.
+func (a *Writer) zeros(n int64) error {
+	for n > 0 {
+		room := a.room()
+		room = room[:min(n, int64(len(room)))]
+		clear(room)
+		if err := a.grow(len(room)); err != nil {
+			return err
+		}
+		n -= int64(len(room))
+	}
+	return nil
+}
+
+// AddBytes adds a member whose content is in memory, of e.Size bytes for a file
+// and none for anything else. It returns the offset of the content in the tar
+// stream.
 func (a *Writer) AddBytes(e *tarn.Entry, content []byte) (offset int64, err error) {
-	if e.Type == tarn.TypeFile && int64(len(content)) != e.Size || e.Type != tarn.TypeFile && len(content) > 0 {
+	size := int64(0)
+	if e.Type == tarn.TypeFile {
+		size = e.Size
+	}
+	if int64(len(content)) != size {
 		return 0, fmt.Errorf("adding %q: %d bytes of content for a %s of %d", e.Path, len(content), e.Type, e.Size)
 	}
-	if err := a.begin(e, "", e.Size); err != nil {
+	if err := a.begin(e, "", size); err != nil {
 		return 0, err
 	}
 	offset = a.Size()
 	if err := a.write(content); err != nil {
-		return 0, err
+		return offset, err
 	}
-	return offset, a.fill(e.Size)
+	return offset, a.zeros(-size & (block - 1))
 }
 
-// Add adds a file from a reader, of which it reads e.Size bytes at most. If
-// there are fewer, the member is filled up with zeros and the error is a
-// *ShortError; the writer can be used on.
+// Add adds a member and reads its content, e.Size bytes and never more; content
+// may be nil if there is none. It returns the offset of the content in the tar
+// stream. If there are fewer bytes, or reading fails, the member is completed
+// with zeros, the error is a *ShortError and the Writer can be used on.
 func (a *Writer) Add(e *tarn.Entry, content io.Reader) (offset int64, err error) {
 	if e.Type != tarn.TypeFile || e.Size == 0 {
 		return a.AddBytes(e, nil)
@@ -178,132 +229,78 @@ func (a *Writer) Add(e *tarn.Entry, content io.Reader) (offset int64, err error)
 		return 0, err
 	}
 	offset = a.Size()
-	var short *ShortError
 	for left := e.Size; left > 0; {
-		have := len(a.cur.raw)
-		room := a.cur.raw[have : have+int(min(left, int64(FrameSize-have)))]
-		if short == nil {
-			n, err := io.ReadFull(content, room)
-			if err != nil {
-				short = &ShortError{Read: e.Size - left + int64(n), Err: err}
-				if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-					short.Err = nil
-				}
-				clear(room[n:])
-			}
-		} else {
-			clear(room)
+		room := a.room()
+		n, err := io.ReadFull(content, room[:min(left, int64(len(room)))])
+		left -= int64(n)
+		if werr := a.grow(n); werr != nil {
+			return offset, werr
 		}
-		a.cur.raw = a.cur.raw[:have+len(room)]
-		left -= int64(len(room))
-		if len(a.cur.raw) == FrameSize {
-			if err := a.cut(); err != nil {
-				return 0, err
-			}
+		if err != nil {
+			return offset, a.short(e, left, err)
 		}
 	}
-	if err := a.fill(e.Size); err != nil {
-		return 0, err
-	}
-	if short != nil {
-		return 0, short
-	}
-	return offset, nil
+	return offset, a.zeros(-e.Size & (block - 1))
 }
 
-// AddLink adds a further name of an earlier member.
+// short completes a member of whose content left bytes are missing.
+func (a *Writer) short(e *tarn.Entry, left int64, err error) error {
+	if errors.Is(err, io.EOF) {
+		err = io.ErrUnexpectedEOF
+	}
+	if err := a.zeros(left + -e.Size&(block-1)); err != nil {
+		return err
+	}
+	return &ShortError{Read: e.Size - left, Err: err}
+}
+
+// AddLink adds e as a hard link to an earlier member of this archive, by its
+// path.
 func (a *Writer) AddLink(e *tarn.Entry, target string) error {
+	if target == "" {
+		return fmt.Errorf("adding %q: a hard link without a target", e.Path)
+	}
 	return a.begin(e, target, 0)
 }
 
-// Close ends the archive and returns its layout. It does not close the writer
-// below.
+// Close ends the tar, the frames, the seek table and the encryption, and
+// returns the layout of the object. It does not close the writer below. After an error nothing is
+// written; the error is returned.
 func (a *Writer) Close() (Layout, error) {
 	if a.closed {
-		return Layout{}, errors.New("closing an archive: it is closed already")
+		return Layout{}, errClosed
 	}
-	a.closed = true
-	err := a.write(zeroBlock[:])
-	if err == nil {
-		err = a.write(zeroBlock[:])
-	}
+	err := a.zeros(2 * block)
 	if err == nil {
 		err = a.cut()
 	}
-	close(a.queue)
-	<-a.done
-	jobs.Put(a.cur)
-	if err = errors.Join(err, a.failed()); err != nil {
-		return Layout{}, fmt.Errorf("writing an archive: %w", err)
-	}
-	layout, err := a.out.close()
-	layout.Size = a.size
-	return layout, err
-}
-
-// output is what frames are written to: encryption, then the sum and the count
-// of the object's bytes, then the writer below.
-type output struct {
-	below  *counter
-	sealed io.WriteCloser // nil if not encrypted
-	header []byte
-	frames []Frame
-}
-
-func newOutput(w io.Writer, to []age.Recipient) (*output, error) {
-	o := &output{below: &counter{w: w}}
-	if len(to) == 0 {
-		return o, nil
-	}
-	o.below.record = true // age writes the header and the nonce at once
-	var err error
-	if o.sealed, err = age.Encrypt(o.below, to...); err != nil {
-		return nil, err
-	}
-	o.header, o.below.recorded, o.below.record = o.below.recorded, nil, false
-	return o, nil
-}
-
-func (o *output) frame(j *frameJob) error {
-	o.frames = append(o.frames, Frame{uint32(len(j.out)), uint32(len(j.raw))})
-	return o.write(j.out)
-}
-
-func (o *output) write(b []byte) (err error) {
-	if o.sealed != nil {
-		_, err = o.sealed.Write(b)
-	} else {
-		_, err = o.below.Write(b)
-	}
-	return err
-}
-
-func (o *output) close() (Layout, error) {
-	err := o.write(appendSeekTable(nil, o.frames))
-	if err == nil && o.sealed != nil {
-		err = o.sealed.Close()
+	a.finish()
+	if err == nil {
+		err = a.failed()
 	}
 	if err != nil {
+		return Layout{}, err
+	}
+	if err := a.out.end(); err != nil {
 		return Layout{}, fmt.Errorf("ending an archive: %w", err)
 	}
-	return Layout{Header: o.header, Frames: o.frames, Stored: o.below.n, CRC64NVME: o.below.sum}, nil
+	return a.out.layout, nil
 }
 
-// counter counts and sums the object's bytes.
-type counter struct {
-	w        io.Writer
-	n        int64
-	sum      uint64
-	record   bool
-	recorded []byte
-}
-
-func (c *counter) Write(b []byte) (int, error) {
-	if c.record {
-		c.recorded = append(c.recorded, b...)
+// Abort gives the archive up without writing more than is being written. It
+// waits for the writer below to return.
+func (a *Writer) Abort() {
+	if !a.closed {
+		a.fail(errAborted)
+		a.finish()
 	}
-	n, err := c.w.Write(b)
-	c.n += int64(n)
-	c.sum = crc64nvme.Update(c.sum, b[:n])
-	return n, err
+}
+
+// finish waits until all frames are written.
+func (a *Writer) finish() {
+	a.closed = true
+	close(a.queue)
+	<-a.done
+	a.workers.release(a.cur)
+	a.cur = make([]byte, rawPrefix)
 }

@@ -63,7 +63,7 @@ type Result struct {
 const (
 	splitsAtOnce = 4
 	readers      = 4
-	inFlight     = 96 << 20 // bytes of small files that are read ahead
+	inFlight     = 48 << 20 // bytes of small files that are read ahead
 	smallFile    = catalog.LargeSize
 	maxMembers   = 1 << 16
 )

@@ -45,10 +45,10 @@ func (r *run) newPacker(ctx context.Context, s *scan.Source, sp scan.Split) *pac
 // pack takes all items, ends the open archive and the tree.
 func (p *packer) pack(queue <-chan *item) error {
 	for it := range queue {
-		err := it.wait(p.ctx)
-		if err == nil {
-			err = p.item(it)
+		if err := it.wait(p.ctx); err != nil {
+			return err
 		}
+		err := p.item(it)
 		p.r.release(it)
 		if err != nil {
 			return err

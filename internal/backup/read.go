@@ -77,7 +77,7 @@ func (r *run) read(it *item) error {
 
 // readSmall reads a file at one moment: what stat says of it is the same before
 // and after, and says so of a time that has passed. e takes what stat says.
-func readSmall(s *scan.Source, e *tarn.Entry) ([]byte, error) {
+func readSmall(s *scan.Source, e *tarn.Entry) (_ []byte, err error) {
 	f, err := s.OpenFile(e.Path)
 	if err != nil {
 		return nil, err
@@ -91,7 +91,12 @@ func readSmall(s *scan.Source, e *tarn.Entry) ([]byte, error) {
 		adopt(e, before)
 		return nil, nil
 	}
-	data := make([]byte, before.Size+1)
+	data := newBuffer(before.Size + 1)
+	defer func() {
+		if err != nil {
+			freeBuffer(data)
+		}
+	}()
 	n, err := io.ReadFull(f, data)
 	if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {
 		return nil, err

@@ -55,7 +55,9 @@ func (r *run) split(ctx context.Context, s *scan.Source, sp scan.Split) error {
 // drain gives the budget of items back that nobody will take.
 func (r *run) drain(ctx context.Context, queue <-chan *item) {
 	for it := range queue {
-		r.release(it)
+		if it.wait(ctx) == nil { // else a reader may still use it, and the run is over
+			r.release(it)
+		}
 	}
 }
 

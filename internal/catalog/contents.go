@@ -2,6 +2,7 @@ package catalog
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/rand"
 	"encoding/json"
 	"errors"
@@ -21,7 +22,7 @@ import (
 const LargeSize = 8 << 20
 
 const (
-	flushAt  = 1 << 18 // records in memory before they become a run
+	flushAt  = 1 << 16 // records in memory before they become a run
 	maxRuns  = 8       // runs before they are merged
 	manifest = "contents.json"
 )
@@ -218,8 +219,8 @@ func (c *Contents) flush() error {
 	}
 	var old []string
 	if len(c.runs) > maxRuns {
-		old = c.names
-		if err := c.mergeAll(); err != nil {
+		var err error
+		if old, err = c.mergeSmall(); err != nil {
 			return fmt.Errorf("merging the catalog: %w", err)
 		}
 	}
@@ -252,16 +253,36 @@ func (c *Contents) addRun(next func() (record, bool, error)) error {
 	return nil
 }
 
-func (c *Contents) mergeAll() error {
-	old := c.runs
-	if err := c.addRun(merge(old)); err != nil {
-		return err
+// mergeSmall merges the small runs into one, and returns the names of those
+// that it replaces. A run much larger than all smaller ones together stays, so that
+// each record is rewritten a logarithmic number of times.
+func (c *Contents) mergeSmall() (old []string, err error) {
+	order := make([]int, len(c.runs))
+	for i := range order {
+		order[i] = i
 	}
-	c.runs, c.names = c.runs[len(old):], c.names[len(old):]
-	for _, r := range old {
+	slices.SortFunc(order, func(a, b int) int { return cmp.Compare(c.runs[a].count, c.runs[b].count) })
+	var sum int64
+	n := 0
+	for ; n < len(order) && (n < 2 || c.runs[order[n]].count <= 2*sum); n++ {
+		sum += c.runs[order[n]].count
+	}
+	chosen := order[:n]
+	slices.Sort(chosen)
+	var merged []*run
+	for _, i := range chosen {
+		merged, old = append(merged, c.runs[i]), append(old, c.names[i])
+	}
+	if err := c.addRun(merge(merged)); err != nil {
+		return nil, err
+	}
+	for _, i := range slices.Backward(chosen) {
+		c.runs, c.names = slices.Delete(c.runs, i, i+1), slices.Delete(c.names, i, i+1)
+	}
+	for _, r := range merged {
 		r.file.Close() // read only
 	}
-	return nil
+	return old, nil
 }
 
 // Reset forgets everything.

@@ -132,5 +132,5 @@ func newDecoder(src io.Reader) (*zstd.Decoder, error) {
 
 // newEncoder is the counterpart of newDecoder.
 func newEncoder(dst io.Writer) (*zstd.Encoder, error) {
-	return zstd.NewWriter(dst, zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(1<<20), zstd.WithLowerEncoderMem(true))
+	return zstd.NewWriter(dst, zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(256<<10), zstd.WithLowerEncoderMem(true))
 }
