@@ -71,7 +71,11 @@ func Run(ctx context.Context, cfg Config) (_ *Result, err error) {
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, r.healthy.Close(), r.suspect.Close()) }()
+	defer func() { err = errors.Join(err, r.healthy.Reset(), r.suspect.Reset()) }() // Close would write what is to be removed
+	// From here on, an object that no identity opens is damaged or a stranger's.
+	if _, err := r.fresh.Identities(); err != nil {
+		return nil, fmt.Errorf("checking %s: %w", cfg.Repo.Storage().Location(), err)
+	}
 	for _, step := range []func(context.Context) error{
 		r.list, r.basics, r.snapshots, r.archives, r.allTrees,
 	} {
@@ -136,7 +140,7 @@ func (r *run) fault(ctx context.Context, key string, err error) (*damage, error)
 	switch {
 	case ctx.Err() != nil:
 		return nil, ctx.Err()
-	case errors.Is(err, tarn.ErrNoIdentity) || errors.As(err, new(*localError)):
+	case errors.As(err, new(*localError)):
 		return nil, err
 	}
 	r.mu.Lock()

@@ -95,8 +95,8 @@ func (r *run) basics(ctx context.Context) error {
 			}
 		}
 	}
-	if r.fresh.Encrypted() && len(r.listed.keys) == 0 {
-		if _, err := r.fault(ctx, "keys/", fs.ErrNotExist); err != nil {
+	if id := r.fresh.KeysInForce(); id != "" && !slices.Contains(r.listed.keys, id) {
+		if _, err := r.fault(ctx, "keys/"+string(id)+".json", fs.ErrNotExist); err != nil {
 			return err
 		}
 	}

@@ -3,6 +3,7 @@ package repo
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -123,20 +124,26 @@ func (r *Repo) CheckConfig(ctx context.Context) error {
 	return err
 }
 
+// KeysInForce returns the id of the keys object by which the repository was
+// opened; "" if it is not encrypted.
+func (r *Repo) KeysInForce() tarn.KeysID {
+	if r.keys == nil {
+		return ""
+	}
+	return r.keys.id
+}
+
 // CheckKeys reads a keys object and refuses what is not authentic.
 func (r *Repo) CheckKeys(ctx context.Context, id tarn.KeysID) error {
 	data, err := readSmall(ctx, r.storage, keysKey(id), maxKeys)
 	if err != nil {
 		return err
 	}
-	var k keysObject
-	if err := unseal(r.key, labelKeys, data, &k); err != nil {
-		return err
+	k := &storedKeys{id: id, data: data}
+	if err := json.Unmarshal(data, &k.keysObject); err != nil {
+		return fmt.Errorf("%w: %w", tarn.ErrDamaged, err)
 	}
-	if k.ID != id || k.Repository != r.Config.ID || k.Config != r.config {
-		return fmt.Errorf("it was written for another repository, name or configuration: %w", tarn.ErrNotAuthentic)
-	}
-	return nil
+	return r.checkKeys(k)
 }
 
 // CheckRecovery compares RECOVERY.txt, whose commands a person runs, with what

@@ -1,0 +1,211 @@
+package rebuild
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"slices"
+
+	"github.com/tarn-backup/tarn"
+	"github.com/tarn-backup/tarn/internal/repo"
+)
+
+// lostTree is a tree that snapshots name and that is gone.
+type lostTree struct {
+	split     repo.Split
+	snapshots []tarn.SnapshotID // oldest first
+	outcome   Outcome
+	made      repo.Split // what stands in its place, if partial
+}
+
+// missing notes that a snapshot names a tree that is gone.
+func (r *run) missing(id tarn.SnapshotID, sp repo.Split) {
+	l := r.lost[sp.Tree]
+	if l == nil {
+		l = &lostTree{split: sp}
+		r.lost[sp.Tree] = l
+	}
+	l.snapshots = append(l.snapshots, id)
+}
+
+// lostTrees rebuilds the trees that are gone, those of older snapshots first,
+// which those of newer ones build on.
+func (r *run) lostTrees(ctx context.Context) error {
+	list := slices.SortedFunc(maps.Values(r.lost), func(a, b *lostTree) int {
+		return cmp.Or(cmp.Compare(a.snapshots[0], b.snapshots[0]), tarn.ComparePaths(a.split.Path, b.split.Path))
+	})
+	r.Progress.begin("trees", len(list))
+	if len(list) == 0 {
+		return nil
+	}
+	history, err := r.history(ctx)
+	if err != nil {
+		return err
+	}
+	for _, l := range list {
+		if err := r.tree(ctx, l, history[l.split.Path]); err != nil {
+			return fmt.Errorf("rebuilding the tree of %q: %w", l.split.Path, err)
+		}
+		r.Progress.done.Add(1)
+		r.result.Trees = append(r.result.Trees, Tree{
+			Tree: l.split.Tree, Split: l.split.Path, Snapshots: l.snapshots,
+			Outcome: l.outcome, Had: l.split.Counts, Has: l.made.Counts,
+		})
+	}
+	return nil
+}
+
+// version is what a snapshot says of a split.
+type version struct {
+	snapshot tarn.SnapshotID
+	split    repo.Split
+}
+
+// history collects what the snapshots say of the splits that lost a tree.
+func (r *run) history(ctx context.Context) (map[string][]version, error) {
+	all := map[string][]version{}
+	for _, l := range r.lost {
+		all[l.split.Path] = nil
+	}
+	for _, id := range r.readable {
+		s, err := r.fresh.Snapshot(ctx, id)
+		if err == nil {
+			err = r.fresh.ForgetSnapshot(id)
+		}
+		if err != nil {
+			return nil, err
+		}
+		for _, sp := range s.Splits {
+			if h, ok := all[sp.Path]; ok {
+				all[sp.Path] = append(h, version{id, sp})
+			}
+		}
+	}
+	return all, nil
+}
+
+// tree puts back one tree, or what can be known of it.
+func (r *run) tree(ctx context.Context, l *lostTree, history []version) error {
+	if r.Repo.CheckCachedTree(l.split) == nil {
+		l.outcome, l.made = Copied, l.split
+		return r.store(ctx, r.Repo, l.split.Tree)
+	}
+	at := l.snapshots[0]
+	base, next := r.neighbours(history, at)
+	var after tarn.SnapshotID
+	if base != nil {
+		after = base.snapshot
+	}
+	stored, waiting, err := r.members(ctx, l.split.Path, after, at)
+	if err != nil {
+		return err
+	}
+	if waiting != nil {
+		l.outcome = Waiting
+		r.result.Cold = append(r.result.Cold, waiting...)
+		return nil
+	}
+	// The snapshot before, what was stored since, and of the snapshot after
+	// what has not changed in between: one of these may be the whole truth.
+	var tries [][]entries
+	if next != nil {
+		same := unchanged(r.fresh.Tree(ctx, next.split), at)
+		tries = append(tries, append(slices.Clone(stored), same))
+		if base != nil {
+			tries = append(tries, slices.Concat([]entries{r.fresh.Tree(ctx, base.split)}, stored, []entries{same}))
+		}
+	}
+	if base != nil {
+		stored = append([]entries{r.fresh.Tree(ctx, base.split)}, stored...)
+	}
+	tries = append(tries, stored)
+	var most repo.Split
+	for _, list := range tries {
+		if done, err := r.attempt(ctx, l, list); done || err != nil {
+			return err
+		}
+		if sum(l.made.Counts) > sum(most.Counts) {
+			most = l.made
+		}
+	}
+	l.outcome, l.made = Partial, most
+	if sum(most.Counts) == 0 {
+		l.outcome = Lost
+	}
+	return nil
+}
+
+func sum(c repo.Counts) int64 { return c.Files + c.Dirs + c.Others }
+
+// neighbours returns the nearest older and newer versions of a split whose trees are there.
+func (r *run) neighbours(history []version, at tarn.SnapshotID) (base, next *version) {
+	for i := range history {
+		v := &history[i]
+		switch {
+		case !r.trees[v.split.Tree]:
+		case v.snapshot < at:
+			base = v
+		case v.snapshot > at && next == nil:
+			next = v
+		}
+	}
+	return base, next
+}
+
+// unchanged yields the entries that were the same when the snapshot at was
+// taken: their inodes have not changed since.
+func unchanged(list entries, at tarn.SnapshotID) entries {
+	return func(yield func(*tarn.Entry, error) bool) {
+		for e, err := range list {
+			if err == nil && (e.CTime.IsZero() || e.CTime.Time().After(at.Time())) {
+				continue
+			}
+			if !yield(e, err) {
+				return
+			}
+		}
+	}
+}
+
+// store stores a tree from its copy in the cache of from.
+func (r *run) store(ctx context.Context, from *repo.Repo, id tarn.TreeID) error {
+	if err := from.StoreTree(ctx, id); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	r.trees[id] = true
+	return nil
+}
+
+// attempt makes a tree of the entries, of which later ones count for more, and
+// stores it if it is the very one that was lost. If not, l.made is what it is.
+func (r *run) attempt(ctx context.Context, l *lostTree, list []entries) (exact bool, err error) {
+	l.made = repo.Split{Path: l.split.Path}
+	w, err := r.fresh.NewTree()
+	if err != nil {
+		return false, err
+	}
+	for e, err := range merge(list) {
+		if err == nil && tarn.Within(e.Path, l.split.Path) {
+			err = w.Add(e)
+		}
+		if errors.Is(err, tarn.ErrDamaged) || errors.Is(err, tarn.ErrNotAuthentic) || errors.Is(err, fs.ErrNotExist) {
+			return false, errors.Join(r.problem(ctx, r.fresh.TreeKey(l.split.Tree), err, ""), w.Discard())
+		}
+		if err != nil {
+			return false, errors.Join(err, w.Discard())
+		}
+	}
+	t, err := w.Finish()
+	if err != nil {
+		return false, err
+	}
+	l.made.Tree, l.made.Size, l.made.Counts = t.ID, t.Size, t.Counts
+	if t.ID != l.split.Tree {
+		return false, nil
+	}
+	l.outcome = Exact
+	return true, r.store(ctx, r.fresh, t.ID)
+}
