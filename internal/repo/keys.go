@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"slices"
 	"strings"
 	"time"
@@ -14,7 +15,6 @@ import (
 	"filippo.io/age"
 
 	"github.com/tarn-backup/tarn"
-	"github.com/tarn-backup/tarn/internal/storage"
 )
 
 // keysObject is keys/<id>.json (docs/format.md, "The repository's key and keys/").
@@ -66,49 +66,77 @@ type storedKeys struct {
 	data []byte
 }
 
-// loadKeys reads all keys objects, oldest first. One that does not even parse
-// is skipped and reported to warn: whoever can write to the bucket can put it
-// there, and it must not lock the owner out.
-func loadKeys(ctx context.Context, s storage.Storage, warn func(key string, err error)) ([]*storedKeys, error) {
-	var all []*storedKeys
-	for obj, err := range s.List(ctx, keysPrefix) {
+// warnKeys reports a keys object that is not used. Whoever can write to the
+// storage can put one there, and it must not lock the owner out.
+func (r *Repo) warnKeys(name string, err error) {
+	r.log.Warn("ignoring a keys object that is not authentic", "name", name, "error", err)
+}
+
+// listKeys lists the keys objects, oldest first.
+func (r *Repo) listKeys(ctx context.Context) ([]tarn.KeysID, error) {
+	var all []tarn.KeysID
+	for obj, err := range r.storage.List(ctx, keysPrefix) {
 		if err != nil {
 			return nil, fmt.Errorf("listing keys: %w", err)
 		}
-		name := strings.TrimSuffix(strings.TrimPrefix(obj.Key, keysPrefix), ".json")
+		name, ok := strings.CutSuffix(strings.TrimPrefix(obj.Key, keysPrefix), ".json")
 		id, err := tarn.ParseKeysID(name)
-		if err != nil {
-			warn(obj.Key, err)
+		if !ok || err != nil {
+			r.warnKeys(obj.Key, fmt.Errorf("not the name of a keys object: %w", fs.ErrInvalid))
 			continue
 		}
-		data, err := readSmall(ctx, s, obj.Key, maxKeys)
-		if errors.Is(err, tarn.ErrDamaged) {
-			warn(obj.Key, err)
-			continue
-		} else if err != nil {
-			return nil, err
-		}
-		k := &storedKeys{id: id, data: data}
-		if err := json.Unmarshal(data, &k.keysObject); err != nil {
-			warn(obj.Key, err)
-			continue
-		}
-		all = append(all, k)
+		all = append(all, id)
 	}
 	return all, nil
 }
 
+// loadKeys reads a keys object. It returns nil for one that can't be used
+// whatever the key is, after a warning. One at a time is held in memory, since
+// anybody may have put many there.
+func (r *Repo) loadKeys(ctx context.Context, id tarn.KeysID) (*storedKeys, error) {
+	data, err := readSmall(ctx, r.storage, keysKey(id), maxKeys)
+	k := &storedKeys{id: id, data: data}
+	if err == nil {
+		if err = json.Unmarshal(data, &k.keysObject); err == nil {
+			return k, nil
+		}
+		err = fmt.Errorf("%w: %w", tarn.ErrDamaged, err)
+	}
+	for _, lost := range []error{tarn.ErrDamaged, tarn.ErrCold, tarn.ErrThawing, fs.ErrNotExist} {
+		if errors.Is(err, lost) {
+			r.warnKeys(keysKey(id), err)
+			return nil, nil
+		}
+	}
+	return nil, err
+}
+
 // inForce returns the newest authentic keys object.
-func inForce(all []*storedKeys, key Key, cfg *Config, config string, warn func(string, error)) *storedKeys {
-	for _, k := range slices.Backward(all) {
-		err := checkSeal(key, labelKeys, k.data)
-		if err == nil && (k.ID != k.id || k.Repository != cfg.ID || k.Config != config) {
-			err = fmt.Errorf("it was written for another repository, name or configuration: %w", tarn.ErrNotAuthentic)
+func (r *Repo) inForce(ctx context.Context, all []tarn.KeysID) (*storedKeys, error) {
+	for _, id := range slices.Backward(all) {
+		k, err := r.loadKeys(ctx, id)
+		if err != nil {
+			return nil, err
+		} else if k == nil {
+			continue
 		}
-		if err == nil {
-			return k
+		if err := r.checkKeys(k); err != nil {
+			r.warnKeys(keysKey(id), err)
+			continue
 		}
-		warn(keysKey(k.id), err)
+		return k, nil
+	}
+	return nil, fmt.Errorf("no keys object of %s is authentic: %w", r.storage.Location(), tarn.ErrNotAuthentic)
+}
+
+// checkKeys refuses a keys object that was not written for this repository by
+// a holder of its key.
+func (r *Repo) checkKeys(k *storedKeys) error {
+	if err := checkSeal(r.key, labelKeys, k.data); err != nil {
+		return err
+	}
+	if k.ID != k.id || k.Repository != r.Config.ID || k.Config != r.config {
+		return fmt.Errorf("it was written for another repository, name or configuration: %w", tarn.ErrNotAuthentic)
 	}
 	return nil
 }

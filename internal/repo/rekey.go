@@ -21,7 +21,7 @@ func (r *Repo) Recipients() []Recipient {
 
 // Rekey is a change of the recipients. Objects that are stored are not
 // touched: a recipient that is added reads them through the secret, one that is
-// removed goes on reading what it could read before.
+// removed could read them before, and has what it copied.
 type Rekey struct {
 	Add        []string // recipients
 	Passphrase string   // a recipient to add, if not empty
@@ -33,16 +33,18 @@ type Rekey struct {
 	Save func(id *age.X25519Identity, repository, fingerprint string) error
 }
 
-// Rekey writes a newer keys object. It needs an identity.
+// Rekey writes a newer keys object, on the ground of the one that is in force
+// by now, whoever wrote it. It needs an identity. The repository that is open
+// goes on encrypting to the recipients that it was opened with.
 func (r *Repo) Rekey(ctx context.Context, change Rekey) error {
 	if !r.Encrypted() {
 		return fmt.Errorf("changing the recipients of %s: it is not encrypted", r.storage.Location())
 	}
-	ids, err := r.identities()
+	latest, ids, err := r.latestKeys(ctx)
 	if err != nil {
 		return fmt.Errorf("changing the recipients: %w", err)
 	}
-	lines := slices.Clone(r.keys.Recipients)
+	lines := slices.Clone(latest.Recipients)
 	if lines, err = r.removeRecipients(lines, change.Remove); err != nil {
 		return err
 	}
@@ -54,18 +56,36 @@ func (r *Repo) Rekey(ctx context.Context, change Rekey) error {
 			return err
 		}
 	}
-	k := keysObject{Repository: r.Config.ID, Config: r.config, Previous: r.keys.ID, Recipients: lines}
+	k := keysObject{Repository: r.Config.ID, Config: r.config, Previous: latest.ID, Recipients: lines}
 	now := r.now()
-	if !now.After(r.keys.ID.Time()) { // the newer object has the greater id, whatever the clock says
-		now = r.keys.ID.Time()
+	if !now.After(latest.ID.Time()) { // the newer object has the greater id, whatever the clock says
+		now = latest.ID.Time()
 	}
-	for k.ID <= r.keys.ID {
+	for k.ID <= latest.ID {
 		if k, err = makeKeys(k, r.key, ids, r.ui, now); err != nil {
 			return err
 		}
 		now = now.Add(1e9)
 	}
 	return putKeys(ctx, r.storage, r.key, k)
+}
+
+// latestKeys returns the keys object in force and the identities in it.
+func (r *Repo) latestKeys(ctx context.Context) (*storedKeys, []*age.X25519Identity, error) {
+	all, err := r.listKeys(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	latest, err := r.inForce(ctx, all)
+	if err != nil {
+		return nil, nil, err
+	}
+	if latest.id == r.keys.id {
+		ids, err := r.identities()
+		return latest, ids, err
+	}
+	ids, err := r.openSecret(latest)
+	return latest, ids, err
 }
 
 func (r *Repo) removeRecipients(lines []Recipient, remove []string) ([]Recipient, error) {

@@ -1,6 +1,7 @@
 package repo
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -66,6 +67,7 @@ type Repo struct {
 	config     string      // digest of tarn.json
 	recipients []age.Recipient
 	ui         *UI
+	given      func() ([]age.Identity, error) // of Options, once
 	identities func() ([]*age.X25519Identity, error)
 }
 
@@ -86,8 +88,12 @@ func Open(ctx context.Context, s storage.Storage, opts Options) (*Repo, error) {
 	if k := opts.Known; k != nil && (k.ID != cfg.ID || k.Key.IsZero() == r.Encrypted() || r.Encrypted() && k.Key.Fingerprint() != cfg.Key) {
 		return nil, fmt.Errorf("%s is not the repository that this machine knows there (id %.8s, now %.8s): %w", s.Location(), k.ID, cfg.ID, tarn.ErrNotAuthentic)
 	}
-	if f := opts.Fingerprint; f != nil && r.Encrypted() && f(cfg.ID) != "" && f(cfg.ID) != cfg.Key {
-		return nil, fmt.Errorf("%s does not have the key that the identity file names: %w", s.Location(), tarn.ErrNotAuthentic)
+	if f := opts.Fingerprint; f != nil {
+		// Also if it says that it is not encrypted: whoever can write to the
+		// storage can say so.
+		if want := f(cfg.ID); want != "" && want != cfg.Key {
+			return nil, fmt.Errorf("%s does not have the key that the identity file names: %w", s.Location(), tarn.ErrNotAuthentic)
+		}
 	}
 	if !r.Encrypted() {
 		return r, nil
@@ -111,14 +117,11 @@ func newRepo(s storage.Storage, cfg Config, data []byte, opts Options) *Repo {
 
 // unlock finds the key, and with it the keys object in force.
 func (r *Repo) unlock(ctx context.Context, opts Options) error {
-	warn := func(name string, err error) {
-		r.log.Warn("ignoring a keys object that is not authentic", "name", name, "error", err)
-	}
-	all, err := loadKeys(ctx, r.storage, warn)
+	all, err := r.listKeys(ctx)
 	if err != nil {
 		return err
 	}
-	given := sync.OnceValues(func() ([]age.Identity, error) {
+	r.given = sync.OnceValues(func() ([]age.Identity, error) {
 		if opts.Identities == nil {
 			return nil, nil
 		}
@@ -128,48 +131,59 @@ func (r *Repo) unlock(ctx context.Context, opts Options) error {
 	var ids []*age.X25519Identity
 	if opts.Known != nil {
 		r.key = opts.Known.Key
-	} else if opened, ids, err = r.findKey(all, given, warn); err != nil {
+	} else if opened, ids, err = r.findKey(ctx, all); err != nil {
 		return err
 	}
-	if r.keys = inForce(all, r.key, &r.Config, r.config, warn); r.keys == nil {
-		return fmt.Errorf("no keys object of %s is authentic: %w", r.storage.Location(), tarn.ErrNotAuthentic)
+	if r.keys, err = r.inForce(ctx, all); err != nil {
+		return err
 	}
 	if r.recipients, err = r.keys.direct(); err != nil {
 		return err
 	}
 	r.identities = sync.OnceValues(func() ([]*age.X25519Identity, error) {
-		if opened == r.keys { // one question for a passphrase is enough
-			return ids, nil
+		if opened != nil && opened.id == r.keys.id && bytes.Equal(opened.data, r.keys.data) {
+			return ids, nil // one question for a passphrase is enough
 		}
-		list, err := given()
-		if err != nil {
-			return nil, err
-		}
-		_, ids, err := r.keys.openSecret(list, r.ui)
-		return ids, err
+		return r.openSecret(r.keys)
 	})
 	return nil
 }
 
+// openSecret gives the repository identities in a keys object.
+func (r *Repo) openSecret(k *storedKeys) ([]*age.X25519Identity, error) {
+	list, err := r.given()
+	if err != nil {
+		return nil, err
+	}
+	_, ids, err := k.openSecret(list, r.ui)
+	return ids, err
+}
+
 // findKey opens the secret of a keys object by an identity, and sets r.key. A
 // planted one gives a key of another fingerprint than tarn.json names.
-func (r *Repo) findKey(all []*storedKeys, given func() ([]age.Identity, error), warn func(string, error)) (*storedKeys, []*age.X25519Identity, error) {
-	list, err := given()
+func (r *Repo) findKey(ctx context.Context, all []tarn.KeysID) (*storedKeys, []*age.X25519Identity, error) {
+	list, err := r.given()
 	if err != nil {
 		return nil, nil, err
 	}
 	result := error(tarn.ErrNoIdentity)
-	for _, k := range slices.Backward(all) {
+	for _, id := range slices.Backward(all) {
+		k, err := r.loadKeys(ctx, id)
+		if err != nil {
+			return nil, nil, err
+		} else if k == nil {
+			continue
+		}
 		key, ids, err := k.openSecret(list, r.ui)
 		switch {
 		case err == nil && key.Fingerprint() == r.Config.Key:
 			r.key = key
 			return k, ids, nil
 		case err == nil:
-			warn(keysKey(k.id), fmt.Errorf("its key is not that of %s: %w", configName, tarn.ErrNotAuthentic))
+			r.warnKeys(keysKey(id), fmt.Errorf("its key is not that of %s: %w", configName, tarn.ErrNotAuthentic))
 			result = tarn.ErrNotAuthentic
 		case !errors.Is(err, tarn.ErrNoIdentity):
-			warn(keysKey(k.id), err)
+			r.warnKeys(keysKey(id), err)
 		}
 	}
 	return nil, nil, fmt.Errorf("opening the keys of %s: %w", r.storage.Location(), result)
