@@ -123,8 +123,11 @@ func (r *Repo) putTrees(ctx context.Context, ids []tarn.TreeID) error {
 func (r *Repo) putSnapshot(ctx context.Context, s *Snapshot) error {
 	s.Format, s.Repository = Format, r.Config.ID
 	data, err := s.encode(r.key)
+	if err == nil && len(data) > maxSnapshot {
+		err = fmt.Errorf("%d bytes for %d splits, limit %d: choose a smaller --split-depth", len(data), len(s.Splits), maxSnapshot)
+	}
 	if err != nil {
-		return err
+		return fmt.Errorf("encoding snapshot %s: %w", s.ID, err)
 	}
 	if err := r.putBytes(ctx, r.snapshotKey(s.ID), data); err != nil {
 		return fmt.Errorf("storing snapshot %s: %w", s.ID, err)

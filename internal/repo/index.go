@@ -17,8 +17,11 @@ import (
 	"github.com/tarn-backup/tarn/internal/archive"
 )
 
-// framesPerLine bounds the lines of the frame table.
-const framesPerLine = 1000
+// Limits of the frame table.
+const (
+	framesPerLine = 1000
+	maxFrames     = 1 << 23 // of an archive
+)
 
 // Content is one line of an index: a content and where it lies in the archive.
 type Content struct {

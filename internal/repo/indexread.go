@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"iter"
 	"strconv"
 	"strings"
@@ -32,10 +33,14 @@ func (r *Repo) IndexIDs(ctx context.Context) iter.Seq2[tarn.ArchiveID, error] {
 }
 
 // FetchIndex brings an index into the cache, if it is not there, after its MAC
-// was found right.
+// was found right. A copy that was damaged since is replaced.
 func (r *Repo) FetchIndex(ctx context.Context, id tarn.ArchiveID) error {
-	if f, err := r.cache.Open(indexName(id)); err == nil {
-		return f.Close()
+	err := r.CheckCachedIndex(id)
+	if err == nil {
+		return nil
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
+		r.log.Warn("cached index is unusable, reading the repository's", "archive", id, "error", err)
 	}
 	body, err := r.get(ctx, r.indexKey(id))
 	if err != nil {
@@ -142,7 +147,7 @@ func (p *indexParser) line(b []byte) error {
 		return p.contentLine(&l)
 	case "frames":
 		var table [][2]uint32
-		if err := json.Unmarshal(l.Frames, &table); err != nil {
+		if err := json.Unmarshal(l.Frames, &table); err != nil || len(p.ix.Layout.Frames)+len(table) > maxFrames {
 			return bad("frame table")
 		}
 		for _, f := range table {
@@ -161,14 +166,16 @@ func (p *indexParser) archive(l *indexLine) (err error) {
 		return fmt.Errorf("format %d is newer than this program reads: use a newer tarn", l.Format)
 	}
 	p.ix.Archive, p.ix.Key, p.ix.Created = l.Archive, l.Key, l.Created
-	p.ix.Split, err = fromRaw(l.Split, l.SplitRaw)
-	return err
+	if p.ix.Split, err = fromRaw(l.Split, l.SplitRaw); err != nil {
+		return fmt.Errorf("%w: %w", tarn.ErrDamaged, err)
+	}
+	return nil
 }
 
 func (p *indexParser) contentLine(l *indexLine) error {
 	path, err := fromRaw(l.Path, l.PathRaw)
 	if err != nil {
-		return err
+		return fmt.Errorf("%w: %w", tarn.ErrDamaged, err)
 	}
 	if l.Offset < p.high || l.Size <= 0 || l.Size > 1<<62-l.Offset || l.Content.IsZero() || !tarn.ValidPath(path) {
 		return fmt.Errorf("content of %.80q: offset %d, size %d: %w", path, l.Offset, l.Size, tarn.ErrDamaged)

@@ -37,7 +37,7 @@ type CacheFile = interface {
 const (
 	maxConfig   = 1 << 20
 	maxKeys     = 16 << 20
-	maxSnapshot = 256 << 20
+	maxSnapshot = 64 << 20 // decoded, it takes twice that of memory
 	maxIndex    = 1 << 30
 	maxTree     = 1 << 40
 )

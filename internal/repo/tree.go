@@ -131,7 +131,7 @@ func (r *Repo) FetchTree(ctx context.Context, sp Split) error {
 func (r *Repo) verifyTree(src io.Reader, sp Split) error {
 	z, err := newDecoder(src)
 	if err != nil {
-		return fmt.Errorf("%w: %w", tarn.ErrDamaged, err)
+		return damaged(err)
 	}
 	defer z.Close()
 	h := r.key.newTreeHash()
@@ -168,15 +168,18 @@ func damaged(err error) error {
 }
 
 // Tree yields the entries of a split's tree, which it fetches if need be. The
-// yielded pointer is valid until the next one. An error ends it.
+// yielded pointer is valid until the next one. An error ends it: also one at
+// the end, if the entries do not have the hash that the snapshot names.
 func (r *Repo) Tree(ctx context.Context, sp Split) iter.Seq2[*tarn.Entry, error] {
 	return func(yield func(*tarn.Entry, error) bool) {
-		err := r.FetchTree(ctx, sp)
-		if err == nil {
-			var f io.ReadCloser
-			if f, err = r.cache.Open(treeName(sp.Tree)); err == nil {
-				defer f.Close()
-				err = eachEntry(ctx, f, sp.Path, yield)
+		begun, cached := false, r.HasTree(sp.Tree)
+		err := r.eachOf(ctx, sp, &begun, yield)
+		if cached && errors.Is(err, tarn.ErrDamaged) {
+			// It was right when it was put there, but may have been damaged
+			// since: a power cut leaves files empty.
+			err = errors.Join(fmt.Errorf("the cached copy is removed: %w", err), r.cache.Forget(treeName(sp.Tree)))
+			if !begun {
+				err = r.eachOf(ctx, sp, &begun, yield)
 			}
 		}
 		if err != nil && !errors.Is(err, errStopped) {
@@ -187,9 +190,29 @@ func (r *Repo) Tree(ctx context.Context, sp Split) iter.Seq2[*tarn.Entry, error]
 
 var errStopped = errors.New("stopped")
 
-// eachEntry decodes a compressed tree and refuses entries that are out of
-// order or lie outside of the split.
-func eachEntry(ctx context.Context, src io.Reader, split string, yield func(*tarn.Entry, error) bool) error {
+// eachOf yields the entries of a tree, and says if it has begun to.
+func (r *Repo) eachOf(ctx context.Context, sp Split, begun *bool, yield func(*tarn.Entry, error) bool) error {
+	if err := r.FetchTree(ctx, sp); err != nil {
+		return err
+	}
+	f, err := r.cache.Open(treeName(sp.Tree))
+	if err != nil {
+		return err
+	}
+	h := r.key.newTreeHash()
+	err = eachEntry(ctx, f, sp, h, func(e *tarn.Entry) bool {
+		*begun = true
+		return yield(e, nil)
+	})
+	if err == nil && treeSum(h) != sp.Tree {
+		err = fmt.Errorf("its lines do not have the hash in its name: %w", tarn.ErrDamaged)
+	}
+	return errors.Join(err, f.Close())
+}
+
+// eachEntry decodes a compressed tree, hashing its lines, and refuses entries
+// that are out of order or lie outside of the split.
+func eachEntry(ctx context.Context, src io.Reader, sp Split, h hash.Hash, yield func(*tarn.Entry) bool) error {
 	z, err := newDecoder(src)
 	if err != nil {
 		return damaged(err)
@@ -197,7 +220,7 @@ func eachEntry(ctx context.Context, src io.Reader, split string, yield func(*tar
 	defer z.Close()
 	var e tarn.Entry
 	last := ""
-	for line, err := range lines(z) {
+	for line, err := range lines(io.TeeReader(io.LimitReader(z, min(sp.Size, maxTree)+1), h)) {
 		if err != nil {
 			return damaged(err)
 		}
@@ -207,11 +230,11 @@ func eachEntry(ctx context.Context, src io.Reader, split string, yield func(*tar
 		if err := ParseEntry(line, &e); err != nil {
 			return fmt.Errorf("%w: %w", tarn.ErrDamaged, err)
 		}
-		if last != "" && tarn.ComparePaths(last, e.Path) >= 0 || !tarn.Within(e.Path, split) {
-			return fmt.Errorf("%.80q does not belong after %.80q in %.80q: %w", e.Path, last, split, tarn.ErrDamaged)
+		if last != "" && tarn.ComparePaths(last, e.Path) >= 0 || !tarn.Within(e.Path, sp.Path) {
+			return fmt.Errorf("%.80q does not belong after %.80q in %.80q: %w", e.Path, last, sp.Path, tarn.ErrDamaged)
 		}
 		last = e.Path
-		if !yield(&e, nil) {
+		if !yield(&e) {
 			return errStopped
 		}
 	}
