@@ -2,6 +2,7 @@ package tarn
 
 import (
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -50,6 +51,9 @@ func ParseTimespec(s string) (Timespec, error) {
 		return Timespec{}, fmt.Errorf("time %.40q: want nine digits of nanoseconds", s)
 	}
 	if nsec > 0 && strings.HasPrefix(s, "-") {
+		if sec == math.MinInt64 {
+			return Timespec{}, fmt.Errorf("time %.40q: out of range", s)
+		}
 		return Timespec{Sec: sec - 1, Nsec: int32(1e9 - nsec)}, nil
 	}
 	return Timespec{Sec: sec, Nsec: int32(nsec)}, nil

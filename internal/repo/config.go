@@ -1,13 +1,13 @@
 package repo
 
 import (
-	"bytes"
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"io/fs"
 	"time"
 
 	"github.com/tarn-backup/tarn"
@@ -43,10 +43,13 @@ func (c *Config) encode() ([]byte, error) {
 // ParseConfig reads and checks the bytes of tarn.json.
 func ParseConfig(data []byte) (Config, error) {
 	var c Config
-	if err := json.NewDecoder(bytes.NewReader(data)).Decode(&c); err != nil {
+	if err := json.Unmarshal(data, &c); err != nil {
 		return c, fmt.Errorf("%w: %w", tarn.ErrDamaged, err)
 	}
 	id, err := hex.DecodeString(c.ID)
+	if err == nil && hex.EncodeToString(id) != c.ID { // one text form, which is a folder's name on this machine
+		err = fs.ErrInvalid
+	}
 	switch {
 	case c.Format > Format:
 		return c, fmt.Errorf("format %d is newer than this program, which reads up to %d: use a newer tarn", c.Format, Format)
