@@ -59,25 +59,30 @@ func Match(pattern, name string) (bool, error) {
 	return matchParts(strings.Split(strings.Trim(pattern, "/"), "/"), strings.Split(name, "/"))
 }
 
+// matchParts matches components: reach[i] says that the parts of the pattern so
+// far can stand for the first i components of the name. Trying each ** in turn
+// instead would take exponential time.
 func matchParts(pattern, name []string) (bool, error) {
-	for len(pattern) > 0 {
-		if pattern[0] == "**" {
-			rest := pattern[1:]
-			for i := range len(name) + 1 {
-				if ok, err := matchParts(rest, name[i:]); ok || err != nil {
-					return ok, err
-				}
-			}
-			return false, nil
-		}
-		if len(name) == 0 {
-			return false, nil
-		}
-		ok, err := path.Match(pattern[0], name[0])
-		if !ok || err != nil {
+	reach, next := make([]bool, len(name)+1), make([]bool, len(name)+1)
+	reach[0] = true
+	for _, part := range pattern {
+		if _, err := path.Match(part, ""); err != nil {
 			return false, err
 		}
-		pattern, name = pattern[1:], name[1:]
+		clear(next)
+		for i := range next {
+			switch {
+			case part == "**":
+				next[i] = reach[i] || i > 0 && next[i-1]
+			case i > 0 && reach[i-1]:
+				ok, err := path.Match(part, name[i-1])
+				if err != nil {
+					return false, err
+				}
+				next[i] = ok
+			}
+		}
+		reach, next = next, reach
 	}
-	return len(name) == 0, nil
+	return reach[len(name)], nil
 }
