@@ -168,8 +168,10 @@ func writeRun(path string, next func() (record, bool, error)) (err error) {
 	head := append([]byte(runMagic), make([]byte, 16)...)
 	binary.LittleEndian.PutUint64(head[8:], uint64(count))
 	binary.LittleEndian.PutUint64(head[16:], uint64(len(large)))
-	_, err = f.WriteAt(head, 0)
-	return err
+	if _, err := f.WriteAt(head, 0); err != nil {
+		return err
+	}
+	return f.Sync() // before the manifest, which is durable, names it
 }
 
 // records yields the records of a run in order.
