@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -204,20 +203,12 @@ func (f backupFlags) sources(args []string) (list []scan.Config, err error) {
 	return list, nil
 }
 
-func readPatterns(path string) (list []string, err error) {
-	file, err := os.Open(path)
+func readPatterns(path string) ([]string, error) {
+	text, err := os.ReadFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("reading --exclude-file: %w", err)
 	}
-	defer file.Close()
-	s := bufio.NewScanner(file)
-	for s.Scan() {
-		list = append(list, s.Text())
-	}
-	if err := s.Err(); err != nil {
-		return nil, fmt.Errorf("reading --exclude-file %s: %w", path, err)
-	}
-	return list, nil
+	return scan.ParseExcludes(text), nil
 }
 
 // parent chooses the snapshot to compare with: the latest of this host that

@@ -17,7 +17,8 @@ import (
 func main() {
 	// The heap is mostly buffers that are used again: collecting more often
 	// costs little time, and keeps the program small.
-	debug.SetGCPercent(40)
+	debug.SetGCPercent(50)
+	debug.SetMemoryLimit(256 << 20) // soft: collect harder before growing
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	go func() { // a second interrupt ends the program at once

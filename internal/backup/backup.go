@@ -63,7 +63,6 @@ type Result struct {
 const (
 	splitsAtOnce = 4
 	readers      = 4
-	inFlight     = 48 << 20 // bytes of small files that are read ahead
 	smallFile    = catalog.LargeSize
 	maxMembers   = 1 << 16
 )
@@ -127,7 +126,7 @@ type run struct {
 }
 
 func newRun(cfg Config) *run {
-	r := &run{Config: cfg, now: cfg.Now, log: cfg.Log, links: newLinkCache(), budget: newBudget(inFlight)}
+	r := &run{Config: cfg, now: cfg.Now, log: cfg.Log, links: newLinkCache(), budget: newBudget()}
 	if r.now == nil {
 		r.now = time.Now
 	}

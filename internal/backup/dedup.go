@@ -13,6 +13,7 @@ type dedup struct {
 	mu       sync.Mutex
 	pending  map[tarn.ContentHash]struct{} // claimed, not in an index yet
 	large    map[int64]struct{}            // sizes of large files of this run
+	left     leftovers
 }
 
 func newDedup(c *catalog.Contents) *dedup {

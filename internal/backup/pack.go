@@ -24,6 +24,7 @@ type packer struct {
 	counts repo.Counts
 	dirs   []newDir
 	out    *output // nil if no archive is open
+	asked  members // of the archive that was asked for last
 }
 
 // newDir is a directory that the parent does not have, and whether it is in
@@ -49,7 +50,7 @@ func (p *packer) pack(queue <-chan *item) error {
 			return err
 		}
 		err := p.item(it)
-		p.r.release(it)
+		p.r.budget.release(it)
 		if err != nil {
 			return err
 		}

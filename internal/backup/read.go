@@ -44,27 +44,36 @@ func (r *run) startReaders() *sync.WaitGroup {
 // read completes an entry: link target and xattrs, and content and hash of a small file.
 func (r *run) read(it *item) error {
 	e := &it.entry
-	if err := it.source.Complete(e); errors.Is(err, fs.ErrNotExist) {
+	if e.Type == tarn.TypeFile && e.Size > 0 {
+		h, ok := r.links.get(e)
+		if !ok && e.Size < smallFile {
+			return r.readContent(it)
+		}
+		e.Content = h // zero for a large file, which the packer reads
+	}
+	return r.complete(e, it.source.Complete)
+}
+
+// complete fills in link target and xattrs. Only a file that is gone is an
+// error: one whose xattrs can't be read is backed up without, and reported.
+func (r *run) complete(e *tarn.Entry, fill func(*tarn.Entry) error) error {
+	err := fill(e)
+	if err == nil || errors.Is(err, fs.ErrNotExist) {
 		return err
-	} else if err != nil {
-		r.problem(e.Path, fmt.Errorf("reading its metadata: %w", err))
 	}
-	if e.Type != tarn.TypeFile || e.Size >= smallFile {
-		return nil
-	}
-	if h, ok := r.links.get(e); ok {
-		e.Content = h
-		return nil
-	}
-	if e.Size == 0 {
-		return nil
-	}
+	r.problem(e.Path, fmt.Errorf("reading its metadata: %w", err))
+	return nil
+}
+
+// readContent reads and hashes a small file.
+func (r *run) readContent(it *item) error {
+	e := &it.entry
 	var err error
 	for try := range readTries {
 		if try > 0 {
 			time.Sleep(settle << try)
 		}
-		if it.data, err = readSmall(it.source, e); err == nil {
+		if it.data, err = r.readSmall(it.source, e, it.buffer); err == nil {
 			r.links.put(e)
 			return nil
 		}
@@ -77,7 +86,7 @@ func (r *run) read(it *item) error {
 
 // readSmall reads a file at one moment: what stat says of it is the same before
 // and after, and says so of a time that has passed. e takes what stat says.
-func readSmall(s *scan.Source, e *tarn.Entry) (_ []byte, err error) {
+func (r *run) readSmall(s *scan.Source, e *tarn.Entry, buffer []byte) ([]byte, error) {
 	f, err := s.OpenFile(e.Path)
 	if err != nil {
 		return nil, err
@@ -91,14 +100,15 @@ func readSmall(s *scan.Source, e *tarn.Entry) (_ []byte, err error) {
 		adopt(e, before)
 		return nil, nil
 	}
-	data := newBuffer(before.Size + 1)
-	defer func() {
-		if err != nil {
-			freeBuffer(data)
-		}
-	}()
+	if before.Size >= int64(len(buffer)) { // it grew beyond what was set aside for it
+		buffer = make([]byte, before.Size+1)
+	}
+	data := buffer[:before.Size+1]
 	n, err := io.ReadFull(f, data)
 	if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {
+		return nil, err
+	}
+	if err := r.complete(e, f.Complete); err != nil {
 		return nil, err
 	}
 	after, err := f.Stat()

@@ -22,11 +22,11 @@ type item struct {
 	// gap says that entries of the parent before this one are gone.
 	gap bool
 	// read says that a reader fills in the rest; then ready is closed when it has.
-	read  bool
-	ready chan struct{}
-	data  []byte // content of a small file, whose hash is in entry.Content
-	cost  int64  // taken from the budget
-	err   error  // the file can't be stored as it is
+	read   bool
+	ready  chan struct{}
+	buffer []byte // of the budget
+	data   []byte // content of a small file, in buffer; its hash is in entry.Content
+	err    error  // the file can't be stored as it is
 }
 
 // split backs up one split.
@@ -56,7 +56,7 @@ func (r *run) split(ctx context.Context, s *scan.Source, sp scan.Split) error {
 func (r *run) drain(ctx context.Context, queue <-chan *item) {
 	for it := range queue {
 		if it.wait(ctx) == nil { // else a reader may still use it, and the run is over
-			r.release(it)
+			r.budget.release(it)
 		}
 	}
 }
@@ -83,7 +83,7 @@ func (r *run) produce(ctx context.Context, s *scan.Source, sp scan.Split, queue 
 		select {
 		case queue <- it:
 		case <-ctx.Done():
-			r.release(it)
+			r.budget.release(it)
 			return ctx.Err()
 		}
 	}
@@ -105,10 +105,8 @@ func (r *run) compare(ctx context.Context, it *item) error {
 	}
 	it.read = true
 	it.ready = make(chan struct{})
-	if e.Type == tarn.TypeFile && e.Size < smallFile {
-		it.cost = e.Size + 1024
-		if err := r.budget.acquire(ctx, it.cost); err != nil {
-			it.cost = 0
+	if e.Type == tarn.TypeFile && e.Size > 0 && e.Size < smallFile {
+		if err := r.budget.acquire(ctx, it); err != nil {
 			return err
 		}
 	}
@@ -116,7 +114,7 @@ func (r *run) compare(ctx context.Context, it *item) error {
 	case r.jobs <- it:
 		return nil
 	case <-ctx.Done():
-		r.release(it)
+		r.budget.release(it)
 		return ctx.Err()
 	}
 }

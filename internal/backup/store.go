@@ -4,8 +4,8 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"io"
-	"io/fs"
 	"slices"
 
 	"github.com/tarn-backup/tarn"
@@ -64,27 +64,56 @@ func (p *packer) wanted(it *item) (bool, error) {
 	if err != nil || isNew || it.old == nil || it.old.Content == e.Content {
 		return isNew, lost(err)
 	}
-	// The file has an older content again. If that lies in an older archive
+	// The file has a known content again. If that lies in an older archive
 	// under this very name, extracting archives in time order would end at the
 	// content in between: it is stored once more.
 	back, err := p.storedAs(e)
 	return back, lost(err)
 }
 
-// storedAs reports whether the known content of e was stored under e's path.
+// storedAs reports whether the known content of e was stored under e's path,
+// and another one after it.
 func (p *packer) storedAs(e *tarn.Entry) (found bool, err error) {
 	loc, known, err := p.r.known.find(e.Content)
 	if err != nil || !known || loc.Archive == "" {
 		return false, err
 	}
-	_, err = p.r.Repo.Index(p.ctx, loc.Archive, func(c repo.Content) error {
-		found = found || c.Hash == e.Content && c.Path == e.Path
-		return nil
-	})
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, tarn.ErrNoIdentity) {
-		return false, nil
+	newest, ok, err := p.r.newest(p.ctx, e.Path)
+	if err != nil || ok {
+		return newest != beginning(e.Content), err
 	}
-	return found, err
+	if loc.Archive.Time().After(p.r.result.Parent.Time()) {
+		return false, nil // newer than the parent, under another path
+	}
+	return p.holds(loc.Archive, e)
+}
+
+// members are the contents of one archive, by a hash of path and content.
+type members struct {
+	archive tarn.ArchiveID
+	seed    maphash.Seed
+	set     map[uint64]struct{}
+}
+
+// holds reports whether the archive has the content of e under its path. It
+// keeps what it read, since the next file as a rule asks for the same archive.
+func (p *packer) holds(id tarn.ArchiveID, e *tarn.Entry) (bool, error) {
+	m := &p.asked
+	key := func(path string, h tarn.ContentHash) uint64 {
+		return maphash.String(m.seed, path) ^ beginning(h)
+	}
+	if m.archive != id {
+		*m = members{archive: id, seed: maphash.MakeSeed(), set: map[uint64]struct{}{}}
+		_, err := p.r.Repo.Index(p.ctx, id, func(c repo.Content) error {
+			m.set[key(c.Path, c.Hash)] = struct{}{}
+			return nil
+		})
+		if err != nil && !unreadable(err) {
+			return false, err
+		}
+	}
+	_, ok := m.set[key(e.Path, e.Content)]
+	return ok, nil
 }
 
 // small adds a member whose content, if any, is in memory.

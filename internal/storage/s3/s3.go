@@ -38,7 +38,7 @@ type Config struct {
 	// Parallel is the number of parts of one Put in flight; 0 means 4.
 	Parallel int
 	// Memory bounds the bytes of parts that all Puts hold at a time, but for
-	// one part larger than it; 0 means 80 MiB.
+	// one part larger than it; 0 means 48 MiB.
 	Memory int64
 	// PartSize is the size of a part in bytes up to what 10,000 parts hold; 0
 	// means what suits the object, which is 16 MiB up to 156 GiB.
@@ -71,7 +71,7 @@ func (c Config) withDefaults() Config {
 	setTime(&c.MaxDelay, 20*time.Second)
 	setTime(&c.IdleTimeout, 2*time.Minute)
 	if c.Memory <= 0 {
-		c.Memory = 80 << 20
+		c.Memory = 48 << 20
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
