@@ -138,7 +138,7 @@ gets them back. What it knows about the files stays warm: to list, find and comp
 	f.MarkHidden("memprofile")
 	f.StringVar(&g.region, "aws-region", "", "region of the bucket (also AWS_REGION)")
 	root.AddCommand(newInit(g), newBackup(g), newSnapshots(g), newLs(g), newFind(g), newDiff(g), newStats(g),
-		newRestore(g), newCat(g), newDump(g), newKey(g), newVersion(g), newMan(root))
+		newRestore(g), newCat(g), newDump(g), newCheck(g), newRebuild(g), newKey(g), newVersion(g), newMan(root))
 	return root
 }
 

@@ -1,0 +1,141 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tarn-backup/tarn"
+	"github.com/tarn-backup/tarn/internal/check"
+)
+
+func newCheck(g *globals) *cobra.Command {
+	var readData string
+	cmd := &cobra.Command{
+		Use:   "check",
+		Short: "Check that every file could be got back",
+		Long: `check reads every snapshot, tree and index, and compares each archive's size and checksum with what the storage says of it,
+without reading the archive. With --read-data it reads archives, too, all of them or a random share, and checks every content in
+them; cold ones are left out, never thawed. It names each damaged object, and the files of snapshots that it costs.
+
+Exit codes: 0 whole; 1 damaged, or failed; 130 interrupted.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			percent, err := parsePercent(readData)
+			if err != nil {
+				return err
+			}
+			return g.with(cmd.Context(), func(o *opened) error { return g.check(cmd.Context(), o, percent) })
+		},
+	}
+	cmd.Flags().StringVar(&readData, "read-data", "", "read archives: all, or PERCENT of them, as in --read-data=10%")
+	cmd.Flags().Lookup("read-data").NoOptDefVal = "100%"
+	return cmd
+}
+
+func parsePercent(s string) (float64, error) {
+	if s == "" {
+		return 0, nil
+	}
+	v, err := strconv.ParseFloat(strings.TrimSuffix(s, "%"), 64)
+	if err != nil || !(v > 0 && v <= 100) {
+		return 0, fmt.Errorf("--read-data %q: want a share of over 0 to 100%%", s)
+	}
+	return v, nil
+}
+
+func (g *globals) check(ctx context.Context, o *opened, percent float64) error {
+	if err := g.sync(ctx, o); err != nil {
+		return err
+	}
+	var mu sync.Mutex
+	cfg := check.Config{Repo: o.Repo, Contents: o.contents, ReadData: percent, Now: g.now}
+	if g.json {
+		cfg.Report = func(d check.Damage) {
+			mu.Lock()
+			defer mu.Unlock()
+			g.printJSON(damageDoc(d))
+		}
+	}
+	stop := func() {}
+	if !g.quiet {
+		cfg.Progress = new(check.Progress)
+		bar := g.newProgress(func() (shown, any) {
+			s := cfg.Progress.Read()
+			note := fmt.Sprintf("%d of %d %s", s.Done, s.Total, s.Stage)
+			return shown{done: s.Done, total: s.Total, counted: s.Total > 0, rate: s.Bytes, note: note},
+				map[string]any{"type": "progress", "stage": s.Stage, "done": s.Done, "total": s.Total, "bytes": s.Bytes, "damages": s.Damages}
+		})
+		stop = bar.stop
+	}
+	res, err := check.Run(ctx, cfg)
+	stop()
+	if err != nil {
+		return err
+	}
+	g.reportCheck(res)
+	if n := len(res.Damages); n > 0 {
+		return hinted{fmt.Errorf("%s in %s: %w", formatCount(int64(n), "damage", "damages"), o.Storage().Location(), tarn.ErrDamaged),
+			"`tarn rebuild` makes lost indexes and trees anew; restore what is not damaged while it lasts."}
+	}
+	return nil
+}
+
+func damageDoc(d check.Damage) map[string]any {
+	var costs []map[string]any
+	for _, c := range d.Costs {
+		costs = append(costs, map[string]any{"path": c.Path, "below": c.Below, "snapshots": c.Snapshots})
+	}
+	return map[string]any{"type": "damage", "key": d.Key, "problem": d.Problem, "unread": d.Unread, "files": d.Files, "snapshots": d.Snapshots, "costs": costs}
+}
+
+func (g *globals) reportCheck(res *check.Result) {
+	if g.json {
+		g.printJSON(map[string]any{
+			"type": "summary", "snapshots": res.Snapshots, "trees": res.Trees, "indexes": res.Indexes, "archives": res.Archives,
+			"contents": res.Contents, "entries": res.Entries, "checksums": res.Checksums, "archives_read": res.ArchivesRead,
+			"bytes_read": res.BytesRead, "cold": res.Cold, "damages": len(res.Damages), "notes": res.Notes,
+		})
+		return
+	}
+	g.say("%s, %s, %s, %s with %s", formatCount(int64(res.Snapshots), "snapshot", "snapshots"), formatCount(int64(res.Trees), "tree", "trees"),
+		formatCount(int64(res.Indexes), "index", "indexes"), formatCount(int64(res.Archives), "archive", "archives"), formatCount(res.Contents, "content", "contents"))
+	g.say("compared the size of each archive, and the checksum of the %d of which the storage tells one", res.Checksums)
+	if res.ArchivesRead > 0 || res.Cold > 0 {
+		g.say("read %s whole (%s); %d cold ones left out", formatCount(int64(res.ArchivesRead), "archive", "archives"), formatBytes(res.BytesRead), res.Cold)
+	}
+	for _, n := range res.Notes {
+		g.say("note: %s", n)
+	}
+	for _, d := range res.Damages {
+		g.printDamage(d)
+	}
+	if len(res.Damages) == 0 {
+		g.say("no damage found")
+	}
+}
+
+func (g *globals) printDamage(d check.Damage) {
+	fmt.Fprintf(g.stderr, "tarn: %s: %s\n", printable(d.Key), d.Problem)
+	for _, c := range d.Costs {
+		var ids []string
+		for _, id := range c.Snapshots {
+			ids = append(ids, id.Short())
+		}
+		what := printable(c.Path)
+		switch {
+		case c.Path == "":
+			what = "everything"
+		case c.Below:
+			what += " and all below"
+		}
+		fmt.Fprintf(g.stderr, "      costs %s in %s\n", what, strings.Join(ids, " "))
+	}
+	if more := d.Files - int64(len(d.Costs)); more > 0 {
+		fmt.Fprintf(g.stderr, "      and %s more\n", formatCount(more, "file", "files"))
+	}
+}

@@ -1,0 +1,69 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tarn-backup/tarn/internal/rebuild"
+)
+
+func newRebuild(g *globals) *cobra.Command {
+	return &cobra.Command{
+		Use:   "rebuild",
+		Short: "Rebuild the catalog, and lost indexes and trees",
+		Long: `rebuild empties this machine's catalog and fills it from the repository. An archive whose index is lost gets one anew, from the
+archive itself. A lost tree is put together from what archives hold; where that is not all, a new snapshot tagged "rebuilt" holds
+what there is. Nothing is overwritten or deleted. Cold archives that it needs are named, never thawed.` + "\n" + exitCodes,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return g.with(cmd.Context(), func(o *opened) error { return g.rebuild(cmd.Context(), o) })
+		},
+	}
+}
+
+func (g *globals) rebuild(ctx context.Context, o *opened) error {
+	res, err := rebuild.Run(ctx, rebuild.Config{Repo: o.Repo, Contents: o.contents, Log: g.log, Now: g.now})
+	if err != nil {
+		return err
+	}
+	if g.json {
+		err = g.printJSON(map[string]any{
+			"type": "summary", "indexes": res.Indexes, "contents": res.Contents, "remade": res.Remade, "trees": res.Trees,
+			"replaced": res.Replaced, "cold": res.Cold, "problems": len(res.Problems),
+		})
+	} else {
+		g.reportRebuild(res)
+	}
+	for _, p := range res.Problems {
+		fmt.Fprintf(g.stderr, "tarn: %s: %v\n", printable(p.Key), p.Err)
+		if p.Advice != "" {
+			fmt.Fprintf(g.stderr, "      %s\n", p.Advice)
+		}
+	}
+	if err == nil && (len(res.Problems) > 0 || len(res.Cold) > 0 || len(res.Replaced) > 0) {
+		return errProblems
+	}
+	return err
+}
+
+func (g *globals) reportRebuild(res *rebuild.Result) {
+	g.say("the catalog holds %s of %s", formatCount(res.Contents, "content", "contents"), formatCount(int64(res.Indexes), "index", "indexes"))
+	for _, r := range res.Remade {
+		from := "from the archive"
+		if r.Copied {
+			from = "from this machine's copy"
+		}
+		g.say("index of %s made anew %s: %s", r.Archive, from, formatCount(r.Contents, "content", "contents"))
+	}
+	for _, t := range res.Trees {
+		g.say("tree of %s: %s (%d of %d files)", printable(t.Split), t.Outcome, t.Has.Files, t.Had.Files)
+	}
+	for _, r := range res.Replaced {
+		g.say("snapshot %s lost trees for good; %s holds what could be found", r.Lost.Short(), r.New.Short())
+	}
+	for _, key := range res.Cold {
+		g.say("cold, thaw it and run rebuild again: %s", key)
+	}
+}
