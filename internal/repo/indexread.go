@@ -42,19 +42,10 @@ func (r *Repo) FetchIndex(ctx context.Context, id tarn.ArchiveID) error {
 	if !errors.Is(err, fs.ErrNotExist) {
 		r.log.Warn("cached index is unusable, reading the repository's", "archive", id, "error", err)
 	}
-	body, err := r.get(ctx, r.indexKey(id))
-	if err != nil {
-		return err
+	if err := r.fetch(ctx, r.indexKey(id), indexName(id), r.verifyIndex); err != nil {
+		return fmt.Errorf("index of %s: %w", id, err)
 	}
-	defer body.Close()
-	f, err := r.cache.Create()
-	if err != nil {
-		return err
-	}
-	if err := r.verifyIndex(io.TeeReader(body, f)); err != nil {
-		return errors.Join(fmt.Errorf("index of %s: %w", id, err), f.Discard())
-	}
-	return f.Keep(indexName(id))
+	return nil
 }
 
 // indexLine is any line of an index as encoding/json sees it.

@@ -3,6 +3,7 @@ package repo
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 
@@ -90,6 +91,34 @@ func (r *Repo) get(ctx context.Context, key string) (io.ReadCloser, error) {
 		io.Reader
 		io.Closer
 	}{decryptReader{plain, key}, body}, nil
+}
+
+// fetch brings an object into the cache under name, once verify has accepted
+// it. One that is not accepted is read once more, since its bytes may have
+// changed on their way.
+func (r *Repo) fetch(ctx context.Context, key, name string, verify func(io.Reader) error) error {
+	err := r.fetchOnce(ctx, key, name, verify)
+	if errors.Is(err, tarn.ErrDamaged) || errors.Is(err, tarn.ErrNotAuthentic) {
+		r.log.Info("reading an object again that arrived damaged", "name", key, "error", err)
+		err = r.fetchOnce(ctx, key, name, verify)
+	}
+	return err
+}
+
+func (r *Repo) fetchOnce(ctx context.Context, key, name string, verify func(io.Reader) error) error {
+	body, err := r.get(ctx, key)
+	if err != nil {
+		return err
+	}
+	defer body.Close()
+	f, err := r.cache.Create()
+	if err != nil {
+		return err
+	}
+	if err := verify(io.TeeReader(body, f)); err != nil {
+		return errors.Join(err, f.Discard())
+	}
+	return f.Keep(name)
 }
 
 // decryptReader names the object in errors of its decryption.

@@ -112,19 +112,11 @@ func (r *Repo) FetchTree(ctx context.Context, sp Split) error {
 	if r.HasTree(sp.Tree) {
 		return nil
 	}
-	body, err := r.get(ctx, r.treeKey(sp.Tree))
-	if err != nil {
-		return err
+	verify := func(src io.Reader) error { return r.verifyTree(src, sp) }
+	if err := r.fetch(ctx, r.treeKey(sp.Tree), treeName(sp.Tree), verify); err != nil {
+		return fmt.Errorf("tree %s of %q: %w", sp.Tree, sp.Path, err)
 	}
-	defer body.Close()
-	f, err := r.cache.Create()
-	if err != nil {
-		return err
-	}
-	if err := r.verifyTree(io.TeeReader(body, f), sp); err != nil {
-		return errors.Join(fmt.Errorf("tree %s of %q: %w", sp.Tree, sp.Path, err), f.Discard())
-	}
-	return f.Keep(treeName(sp.Tree))
+	return nil
 }
 
 // verifyTree reads a compressed tree to its end and checks its id.
