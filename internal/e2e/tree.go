@@ -1,0 +1,109 @@
+package e2e
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+)
+
+func discard() *slog.Logger { return slog.New(slog.DiscardHandler) }
+
+// Tree is a picture of a folder: by path, what can be told of an entry.
+type Tree map[string]string
+
+// ReadTree reads all that lies below dir.
+func ReadTree(tb testing.TB, dir string) Tree {
+	tb.Helper()
+	t := Tree{}
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		info, err := d.Info()
+		if err != nil {
+			return err
+		}
+		rel, err := filepath.Rel(dir, path)
+		if err != nil {
+			return err
+		}
+		t[rel], err = picture(path, info)
+		return err
+	})
+	if err != nil {
+		tb.Fatalf("reading %s: %v", dir, err)
+	}
+	return t
+}
+
+func picture(path string, info fs.FileInfo) (string, error) {
+	switch {
+	case info.Mode().IsRegular():
+		f, err := os.Open(path)
+		if err != nil {
+			return "", err
+		}
+		defer f.Close()
+		h := sha256.New()
+		if _, err := io.Copy(h, f); err != nil {
+			return "", err
+		}
+		return fmt.Sprintf("%v %d %v %x", info.Mode(), info.Size(), info.ModTime().UnixNano(), h.Sum(nil)), nil
+	case info.Mode().Type() == fs.ModeSymlink:
+		to, err := os.Readlink(path)
+		return fmt.Sprintf("%v -> %s", info.Mode(), to), err
+	}
+	return fmt.Sprintf("%v %v", info.Mode(), info.ModTime().UnixNano()), nil
+}
+
+// Diff returns a line for each path that is not the same in both.
+func Diff(want, got Tree) (lines []string) {
+	for path, w := range want {
+		if g, ok := got[path]; !ok {
+			lines = append(lines, path+": missing")
+		} else if g != w {
+			lines = append(lines, fmt.Sprintf("%s: %s, want %s", path, g, w))
+		}
+	}
+	for path := range got {
+		if _, ok := want[path]; !ok {
+			lines = append(lines, path+": too much")
+		}
+	}
+	slices.Sort(lines)
+	return lines
+}
+
+// Content returns n bytes that follow from the seed alone and do not compress.
+func Content(seed uint64, n int) []byte {
+	b := make([]byte, n)
+	var key [32]byte
+	for i := range 8 {
+		key[i] = byte(seed >> (8 * i))
+	}
+	rand.NewChaCha8(key).Read(b) // never fails, by its contract
+	return b
+}
+
+// Write writes a file with the folders above it, last changed an hour ago.
+func Write(tb testing.TB, path string, data []byte) {
+	tb.Helper()
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		tb.Fatal(err)
+	}
+	if err := os.WriteFile(path, data, 0o644); err != nil {
+		tb.Fatal(err)
+	}
+	old := time.Now().Add(-time.Hour)
+	if err := os.Chtimes(path, old, old); err != nil {
+		tb.Fatal(err)
+	}
+}
