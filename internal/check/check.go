@@ -126,7 +126,7 @@ func newRun(cfg Config, dir string) (*run, error) {
 	if err != nil {
 		return nil, err
 	}
-	r.fresh = cfg.Repo.Fresh(scratch{files}, door{cfg.Repo.Storage()})
+	r.fresh = cfg.Repo.Fresh(scratch{files})
 	if r.healthy, err = catalog.OpenContents(filepath.Join(dir, "healthy")); err != nil {
 		return nil, err
 	}
@@ -146,7 +146,7 @@ func (r *run) fault(ctx context.Context, key string, err error) (*damage, error)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	d := r.found.at(key)
-	if errors.As(err, new(*storageError)) {
+	if errors.As(err, new(*repo.ReadError)) {
 		d.Unread = true
 		if r.unread++; r.unread > maxUnread {
 			return nil, fmt.Errorf("%d objects could not be read, the last of them: %w", r.unread, err)

@@ -65,14 +65,17 @@ func flip(b []byte, at float64) []byte {
 // right files, with the copies of this machine and without.
 func TestDamage(t *testing.T) {
 	for _, encrypt := range []bool{false, true} {
+		w := newWorld(t, encrypt)
+		w.standard()
+		whole := w.store
 		for _, prefix := range []string{"tarn.json", "keys/", "archives/", "indexes/", "trees/", "snapshots/"} {
 			for name, damage := range damages {
 				if !encrypt && prefix == "keys/" || prefix == "snapshots/" && name == "missing" {
 					continue // there are none; and what is named by nothing is not missed
 				}
 				t.Run(fmt.Sprintf("encrypted=%v,%s,%s", encrypt, strings.Trim(prefix, "/"), name), func(t *testing.T) {
-					w := newWorld(t, encrypt)
-					w.standard()
+					w.store = whole.Clone()
+					w.reopen(w.store)
 					keys := w.keys(prefix)
 					key, other := keys[0], keys[len(keys)-1]
 					if key == other {

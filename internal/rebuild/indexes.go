@@ -40,7 +40,7 @@ func (r *run) indexes(ctx context.Context) error {
 // index makes the index of one archive, from this machine's copy if it has a
 // good one, or else by reading the archive.
 func (r *run) index(ctx context.Context, o archiveObject) error {
-	obj, err := r.Repo.Storage().Stat(ctx, o.Key)
+	obj, err := r.fresh.Storage().Stat(ctx, o.Key)
 	if err != nil {
 		return r.problem(ctx, o.Key, err, "")
 	}
@@ -97,7 +97,7 @@ func (r *run) readIndex(ctx context.Context, id tarn.ArchiveID, obj storage.Obje
 		return nil, err
 	}
 	get := func(ctx context.Context, offset, length int64) (io.ReadCloser, error) {
-		return r.Repo.Storage().Get(ctx, obj.Key, offset, length)
+		return r.fresh.Storage().Get(ctx, obj.Key, offset, length)
 	}
 	layout, err := archive.ReadLayout(ctx, obj.Size, get, ids)
 	if err != nil {

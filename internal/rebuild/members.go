@@ -76,7 +76,10 @@ func (r *run) members(ctx context.Context, split string, after, until tarn.Snaps
 		return !a.id.Time().After(after.Time()) && after != "" || a.id.Time().After(until.Time())
 	})
 	for _, a := range all {
-		obj, err := r.Repo.Storage().Stat(ctx, a.key)
+		obj, err := r.fresh.Storage().Stat(ctx, a.key)
+		if errors.As(err, new(*repo.ReadError)) {
+			return nil, nil, err
+		}
 		if err == nil && obj.Class.Cold() && !obj.Thawed.After(r.now()) {
 			cold = append(cold, a.key)
 		}
@@ -86,6 +89,9 @@ func (r *run) members(ctx context.Context, split string, after, until tarn.Snaps
 	}
 	for _, a := range all {
 		list, err := r.archive(ctx, a, split)
+		if errors.As(err, new(*repo.ReadError)) {
+			return nil, nil, err
+		}
 		if err != nil {
 			if err := r.problem(ctx, a.key, err, ""); err != nil {
 				return nil, nil, err
@@ -143,13 +149,16 @@ func (r *run) archive(ctx context.Context, a indexed, split string) (repo.Split,
 	if err != nil {
 		return repo.Split{}, err
 	}
-	body, err := r.Repo.Storage().Get(ctx, a.key, 0, -1)
+	body, err := r.fresh.Storage().Get(ctx, a.key, 0, -1)
 	if err != nil {
 		return repo.Split{}, err
 	}
 	defer body.Close()
 	c := collector{id: a.id, hashes: hashes, at: map[string]int{}}
 	for m, err := range archive.Members(ctx, &counted{src: body, progress: r.Progress}, ids) {
+		if errors.As(err, new(*repo.ReadError)) {
+			return repo.Split{}, err
+		}
 		if err != nil {
 			// What came before the damage is as good as ever.
 			if err := r.problem(ctx, a.key, err, ""); err != nil {

@@ -62,8 +62,8 @@ type Outcome string
 
 // What becomes of a lost tree: Copied and Exact put back the very tree that
 // was lost, from this machine's copy or from archives. Partial is what archives
-// and the snapshot before know of it, in a tree of its own. Waiting needs archives that are cold.
-// Of a Lost one nothing is known.
+// and the snapshots beside know of it, in a tree of its own. Waiting needs archives that are cold, or
+// that the storage failed to give. Of a Lost one nothing is known.
 const (
 	Copied  Outcome = "copied"
 	Exact   Outcome = "exact"
@@ -110,7 +110,7 @@ func Run(ctx context.Context, cfg Config) (_ *Result, err error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &run{Config: cfg, now: cfg.Now, log: cfg.Log, fresh: cfg.Repo.Fresh(cache{files}, cfg.Repo.Storage())}
+	r := &run{Config: cfg, now: cfg.Now, log: cfg.Log, fresh: cfg.Repo.Fresh(cache{files})}
 	if r.now == nil {
 		r.now = time.Now
 	}
@@ -253,8 +253,14 @@ func (r *run) problem(ctx context.Context, key string, err error, advice string)
 	if errors.Is(err, tarn.ErrDenied) {
 		return err
 	}
+	if errors.As(err, new(*repo.ReadError)) {
+		advice = "Rebuild again when the storage gives all that it holds."
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.result.Problems = append(r.result.Problems, Problem{Key: key, Err: err, Advice: advice})
+	same := func(p Problem) bool { return p.Key == key && p.Err.Error() == err.Error() }
+	if !slices.ContainsFunc(r.result.Problems, same) {
+		r.result.Problems = append(r.result.Problems, Problem{Key: key, Err: err, Advice: advice})
+	}
 	return nil
 }

@@ -46,7 +46,12 @@ func (r *run) lostTrees(ctx context.Context) error {
 		return err
 	}
 	for _, l := range list {
-		if err := r.tree(ctx, l, history[l.split.Path]); err != nil {
+		err := r.tree(ctx, l, history[l.split.Path])
+		if errors.As(err, new(*repo.ReadError)) { // better none than one that lacks what is there
+			l.outcome, l.made = Waiting, repo.Split{}
+			err = r.problem(ctx, r.fresh.TreeKey(l.split.Tree), err, "")
+		}
+		if err != nil {
 			return fmt.Errorf("rebuilding the tree of %q: %w", l.split.Path, err)
 		}
 		r.Progress.done.Add(1)
@@ -188,13 +193,17 @@ func (r *run) attempt(ctx context.Context, l *lostTree, list []entries) (exact b
 		return false, err
 	}
 	for e, err := range merge(list) {
-		if err == nil && tarn.Within(e.Path, l.split.Path) {
-			err = w.Add(e)
-		}
-		if errors.Is(err, tarn.ErrDamaged) || errors.Is(err, tarn.ErrNotAuthentic) || errors.Is(err, fs.ErrNotExist) {
-			return false, errors.Join(r.problem(ctx, r.fresh.TreeKey(l.split.Tree), err, ""), w.Discard())
-		}
 		if err != nil {
+			err = errors.Join(err, w.Discard())
+			if ctx.Err() != nil || errors.As(err, new(*repo.ReadError)) {
+				return false, err
+			}
+			return false, r.problem(ctx, r.fresh.TreeKey(l.split.Tree), err, "") // a neighbour is damaged
+		}
+		if !tarn.Within(e.Path, l.split.Path) {
+			continue
+		}
+		if err := w.Add(e); err != nil {
 			return false, errors.Join(err, w.Discard())
 		}
 	}

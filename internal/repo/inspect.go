@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"iter"
 	"strings"
 
@@ -106,12 +107,59 @@ func (r *Repo) TreeKey(id tarn.TreeID) string { return r.treeKey(id) }
 // SnapshotKey returns the name of a snapshot in the storage.
 func (r *Repo) SnapshotKey(id tarn.SnapshotID) string { return r.snapshotKey(id) }
 
-// Fresh returns a view of the repository over another cache, and through
-// another door to its storage. With an empty cache, all that it reads comes from there.
-func (r *Repo) Fresh(c Cache, s storage.Storage) *Repo {
+// Fresh returns a view of the repository over another cache; with an empty
+// one, all that it reads comes from the storage. What the storage fails to give
+// is a ReadError there.
+func (r *Repo) Fresh(c Cache) *Repo {
 	f := *r
-	f.cache, f.storage = c, s
+	f.cache, f.storage = c, door{r.storage}
 	return &f
+}
+
+// ReadError marks an error of the storage, which says nothing about the object
+// that was read: a connection that broke is no damage.
+type ReadError struct{ Err error }
+
+// Error implements error.
+func (e *ReadError) Error() string { return e.Err.Error() }
+
+// Unwrap returns what the storage said.
+func (e *ReadError) Unwrap() error { return e.Err }
+
+// door marks the errors of reads of a storage.
+type door struct{ storage.Storage }
+
+func markRead(err error) error {
+	if err == nil || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || // an object that is short is damaged
+		errors.Is(err, fs.ErrNotExist) || errors.Is(err, tarn.ErrCold) || errors.Is(err, tarn.ErrThawing) {
+		return err
+	}
+	return &ReadError{err}
+}
+
+// Get implements storage.Storage.
+func (d door) Get(ctx context.Context, key string, offset, length int64) (io.ReadCloser, error) {
+	body, err := d.Storage.Get(ctx, key, offset, length)
+	if err != nil {
+		return nil, markRead(err)
+	}
+	return markedBody{body}, nil
+}
+
+// Stat implements storage.Storage.
+func (d door) Stat(ctx context.Context, key string) (storage.Object, error) {
+	o, err := d.Storage.Stat(ctx, key)
+	return o, markRead(err)
+}
+
+type markedBody struct{ io.ReadCloser }
+
+func (b markedBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if err == io.EOF {
+		return n, err
+	}
+	return n, markRead(err)
 }
 
 // CheckConfig reads tarn.json again: it must be what the repository was opened
