@@ -104,8 +104,8 @@ func appendText(b []byte, name, s string) []byte {
 		return appendString(b, s)
 	}
 	b = appendString(b, s)
-	b = append(append(append(b, ',', '"'), name...), `_raw":"`...)
-	return append(appendRaw(b, s), '"')
+	b = append(append(append(b, ',', '"'), name...), `_raw":`...)
+	return appendString(b, rawOf(s)) // its backslashes are escaped once more
 }
 
 // appendString appends s as a JSON string that escapes only what has to be,
