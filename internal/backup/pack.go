@@ -81,7 +81,7 @@ func (p *packer) item(it *item) error {
 		return p.keepOld(it)
 	}
 	p.r.count(it)
-	p.r.Progress.done(e.Size)
+	p.r.Progress.done(e.Size - it.shown)
 	return p.add(e, it.same && !it.gap)
 }
 

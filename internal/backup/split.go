@@ -24,6 +24,7 @@ type item struct {
 	// read says that a reader fills in the rest; then ready is closed when it has.
 	read   bool
 	ready  chan struct{}
+	shown  int64  // bytes that the progress has counted already
 	buffer []byte // of the budget
 	data   []byte // content of a small file, in buffer; its hash is in entry.Content
 	err    error  // the file can't be stored as it is

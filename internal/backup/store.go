@@ -183,7 +183,7 @@ func (p *packer) largeOnce(it *item) error {
 func (p *packer) largeKnown(it *item, f *scan.File, before *tarn.Entry) (done bool, err error) {
 	e := &it.entry
 	h := sha256.New()
-	n, err := io.Copy(h, io.LimitReader(p.interruptible(f), e.Size+1))
+	n, err := io.Copy(h, io.LimitReader(p.interruptible(it, f), e.Size+1))
 	if err != nil {
 		return false, err
 	}
@@ -227,7 +227,7 @@ func (p *packer) stream(it *item, f *scan.File, before *tarn.Entry) error {
 	e := &it.entry
 	h := sha256.New()
 	e.Content = tarn.ContentHash{}
-	offset, err := p.out.w.Add(e, io.TeeReader(p.interruptible(f), h))
+	offset, err := p.out.w.Add(e, io.TeeReader(p.interruptible(it, f), h))
 	var short *archive.ShortError
 	if errors.As(err, &short) {
 		if p.ctx.Err() != nil {
@@ -258,13 +258,16 @@ func (p *packer) stream(it *item, f *scan.File, before *tarn.Entry) error {
 	return lost(p.out.note(e, offset))
 }
 
-// interruptible ends a long read when the run is over.
-func (p *packer) interruptible(src io.Reader) io.Reader {
+// interruptible ends a long read when the run is over, and shows its progress.
+func (p *packer) interruptible(it *item, src io.Reader) io.Reader {
 	return readerFunc(func(b []byte) (int, error) {
 		if err := p.ctx.Err(); err != nil {
 			return 0, err
 		}
-		return src.Read(b)
+		n, err := src.Read(b)
+		it.shown += int64(n)
+		p.r.Progress.bytes.Add(int64(n))
+		return n, err
 	})
 }
 

@@ -25,7 +25,7 @@ func IsTemp(name string) bool { return strings.HasPrefix(name, TempPrefix) }
 // gets its final one from Commit or Replace.
 type File struct {
 	f           *os.File
-	path, final string
+	path, final string // path is empty if the file has no name yet
 	link        func(oldname, newname string) error
 }
 
@@ -45,6 +45,15 @@ func Create(path string, perm fs.FileMode) (*File, error) {
 	}
 }
 
+// CreateNew is Create for a file that Commit ends, never Replace. Where the
+// system can, the file has no name at all until then.
+func CreateNew(path string, perm fs.FileMode) (*File, error) {
+	if f := createAnonymous(path, perm); f != nil {
+		return f, nil
+	}
+	return Create(path, perm)
+}
+
 func tempName() string {
 	var b [8]byte
 	rand.Read(b[:]) // never fails, by its contract
@@ -58,15 +67,33 @@ func (f *File) Write(p []byte) (int, error) { return f.f.Write(p) }
 // are on the disk. A name that is taken gives fs.ErrExist and leaves what is
 // there untouched. After an error nothing of the file is left.
 func (f *File) Commit() error {
+	if err := f.publish(); err != nil {
+		return err
+	}
+	if err := SyncDir(filepath.Dir(f.final)); err != nil {
+		os.Remove(f.final) // it is ours: the name was free a moment ago
+		return err
+	}
+	return nil
+}
+
+func (f *File) publish() error {
+	if f.path == "" {
+		err := f.f.Sync()
+		if err == nil {
+			err = publishOpen(f.f, f.final)
+		}
+		if e := f.f.Close(); err == nil && e != nil {
+			os.Remove(f.final) // it is ours: the name was free a moment ago
+			err = e
+		}
+		return err
+	}
 	if err := f.finish(); err != nil {
 		return err
 	}
 	if err := publishNew(f.path, f.final, f.link); err != nil {
 		os.Remove(f.path)
-		return err
-	}
-	if err := SyncDir(filepath.Dir(f.final)); err != nil {
-		os.Remove(f.final) // it is ours: the name was free a moment ago
 		return err
 	}
 	return nil
@@ -100,21 +127,23 @@ func (f *File) finish() error {
 // Abort drops the file.
 func (f *File) Abort() {
 	f.f.Close() // nothing of it is kept, so its error tells nothing
-	os.Remove(f.path)
+	if f.path != "" {
+		os.Remove(f.path)
+	}
 }
 
 // WriteNew writes a small file that must not exist: fs.ErrExist if it does.
 func WriteNew(path string, data []byte, perm fs.FileMode) error {
-	return write(path, data, perm, (*File).Commit)
+	return write(path, data, perm, CreateNew, (*File).Commit)
 }
 
 // WriteFile writes a small file in place of what is there, in one step.
 func WriteFile(path string, data []byte, perm fs.FileMode) error {
-	return write(path, data, perm, (*File).Replace)
+	return write(path, data, perm, Create, (*File).Replace)
 }
 
-func write(path string, data []byte, perm fs.FileMode, end func(*File) error) error {
-	f, err := Create(path, perm)
+func write(path string, data []byte, perm fs.FileMode, create func(string, fs.FileMode) (*File, error), end func(*File) error) error {
+	f, err := create(path, perm)
 	if err != nil {
 		return fmt.Errorf("writing %s: %w", path, err)
 	}

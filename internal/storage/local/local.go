@@ -88,17 +88,14 @@ func hidden(key string) bool {
 
 // Put implements storage.Storage. The object is on the disk when it returns.
 func (s *Storage) Put(ctx context.Context, key string, r io.Reader, opts storage.PutOptions) (storage.Object, error) {
-	o, err := s.put(ctx, key, r)
+	o, err := s.put(ctx, key, r, opts.Acknowledged)
 	if err != nil {
 		return storage.Object{}, fmt.Errorf("putting %s: %w", key, err)
-	}
-	if opts.Acknowledged != nil {
-		opts.Acknowledged(o.Size)
 	}
 	return o, nil
 }
 
-func (s *Storage) put(ctx context.Context, key string, r io.Reader) (storage.Object, error) {
+func (s *Storage) put(ctx context.Context, key string, r io.Reader, acknowledged func(int64)) (storage.Object, error) {
 	path, err := s.path(key)
 	if err != nil {
 		return storage.Object{}, err
@@ -111,7 +108,11 @@ func (s *Storage) put(ctx context.Context, key string, r io.Reader) (storage.Obj
 		return storage.Object{}, err
 	}
 	sum := crc64nvme.New()
-	n, err := io.Copy(io.MultiWriter(f, sum), &ctxReader{ctx, r})
+	to := io.MultiWriter(f, sum)
+	if acknowledged != nil {
+		to = io.MultiWriter(f, sum, ackWriter(acknowledged))
+	}
+	n, err := io.Copy(to, &ctxReader{ctx, r})
 	if err == nil {
 		err = ctx.Err()
 	}
@@ -139,13 +140,13 @@ func (s *Storage) create(path string) (*durable.File, error) {
 	if err := s.ensure(dir); err != nil {
 		return nil, err
 	}
-	f, err := durable.Create(path, filePerm)
+	f, err := durable.CreateNew(path, filePerm)
 	if errors.Is(err, fs.ErrNotExist) && dir != s.root {
 		s.made.Clear()
 		if err := s.ensure(dir); err != nil {
 			return nil, err
 		}
-		return durable.Create(path, filePerm)
+		return durable.CreateNew(path, filePerm)
 	}
 	return f, err
 }
@@ -167,6 +168,14 @@ func (s *Storage) ensure(dir string) error {
 	}
 	s.made.Store(dir, struct{}{})
 	return nil
+}
+
+// ackWriter counts what the file system has taken.
+type ackWriter func(int64)
+
+func (ack ackWriter) Write(p []byte) (int, error) {
+	ack(int64(len(p)))
+	return len(p), nil
 }
 
 // ctxReader ends the copy of a Put whose context has ended.
