@@ -40,6 +40,7 @@ func readTree(t testing.TB, dir string) map[string]string {
 // TestRandomDamage: a check of whatever became of a repository ends without an
 // error, and if it finds nothing, every file of every snapshot comes back.
 func TestRandomDamage(t *testing.T) {
+	fewer(t, "50")
 	for _, encrypt := range []bool{false, true} {
 		t.Run(fmt.Sprintf("encrypted=%v", encrypt), func(t *testing.T) {
 			w := newWorld(t, encrypt)
@@ -54,27 +55,8 @@ func TestRandomDamage(t *testing.T) {
 			whole, clean := w.store, 0
 			rapid.Check(t, func(rt *rapid.T) {
 				w.store = whole.Clone()
-				keys := w.store.Keys()
-				var harmed []string
-				for range rapid.IntRange(1, 2).Draw(rt, "damages") {
-					key := rapid.SampledFrom(keys).Draw(rt, "key")
-					harm(rt, w, key, rapid.SampledFrom(keys).Draw(rt, "other"))
-					harmed = append(harmed, key)
-				}
-				r, err := tryOpen(w)
-				if err != nil {
-					return // without its configuration or keys it can't be opened
-				}
-				res, err := check.Run(t.Context(), check.Config{Repo: r, ReadData: 100, Dir: w.dir})
-				if err != nil {
-					rt.Fatalf("damage of %v ended the check: %v", harmed, err)
-				}
-				for _, d := range res.Damages {
-					if !slices.Contains(harmed, d.Key) && d.Key != "indexes/" && !strings.HasPrefix(d.Key, "indexes/") {
-						rt.Fatalf("%s is said to be damaged (%s), of %v", d.Key, d.Problem, harmed)
-					}
-				}
-				if len(res.Damages) > 0 {
+				r := randomDamage(rt, t, w)
+				if r == nil {
 					return
 				}
 				clean++
@@ -89,6 +71,35 @@ func TestRandomDamage(t *testing.T) {
 			}
 		})
 	}
+}
+
+// randomDamage damages the repository and checks it; it returns the repository
+// if the check found nothing.
+func randomDamage(rt *rapid.T, t *testing.T, w *world) *repo.Repo {
+	keys := w.store.Keys()
+	var harmed []string
+	for range rapid.IntRange(1, 2).Draw(rt, "damages") {
+		key := rapid.SampledFrom(keys).Draw(rt, "key")
+		harm(rt, w, key, rapid.SampledFrom(keys).Draw(rt, "other"))
+		harmed = append(harmed, key)
+	}
+	r, err := tryOpen(w)
+	if err != nil {
+		return nil // without its configuration or keys it can't be opened
+	}
+	res, err := check.Run(t.Context(), check.Config{Repo: r, ReadData: 100, Dir: w.dir})
+	if err != nil {
+		rt.Fatalf("damage of %v ended the check: %v", harmed, err)
+	}
+	for _, d := range res.Damages {
+		if !slices.Contains(harmed, d.Key) && d.Key != "indexes/" {
+			rt.Fatalf("%s is said to be damaged (%s), of %v", d.Key, d.Problem, harmed)
+		}
+	}
+	if len(res.Damages) > 0 {
+		return nil
+	}
+	return r
 }
 
 // harm damages an object in one of the ways.

@@ -2,6 +2,7 @@ package check_test
 
 import (
 	"context"
+	"flag"
 	"log/slog"
 	"maps"
 	"os"
@@ -211,4 +212,21 @@ func tryOpen(w *world) (*repo.Repo, error) {
 
 func (w *world) emptyContents(dir string) *catalog.Contents {
 	return must[*catalog.Contents](w.t)(catalog.OpenContents(dir))
+}
+
+// fewer makes a property whose every case is a whole run take fewer of them,
+// unless the command line says how many.
+func fewer(t *testing.T, n string) {
+	f := flag.Lookup("rapid.checks")
+	if f == nil || f.Value.String() != f.DefValue {
+		return
+	}
+	if err := f.Value.Set(n); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := f.Value.Set(f.DefValue); err != nil {
+			t.Error(err)
+		}
+	})
 }

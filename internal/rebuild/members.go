@@ -131,18 +131,8 @@ func (r *run) spool(split string, list entries) (repo.Split, error) {
 // archive spools the entries of one archive's members that lie in the split.
 // Their content hashes are those of its index.
 func (r *run) archive(ctx context.Context, a indexed, split string) (repo.Split, error) {
-	hashes := map[int64]tarn.ContentHash{}
-	_, err := r.fresh.Index(ctx, a.id, func(c repo.Content) error {
-		if len(hashes) >= maxMembers {
-			return fmt.Errorf("it names more contents than an archive holds: %w", tarn.ErrDamaged)
-		}
-		hashes[c.Offset] = c.Hash
-		return nil
-	})
+	hashes, err := r.hashes(ctx, a.id)
 	if err != nil {
-		return repo.Split{}, err
-	}
-	if err := r.fresh.ForgetIndex(a.id); err != nil {
 		return repo.Split{}, err
 	}
 	ids, err := r.Repo.Identities()
@@ -179,6 +169,22 @@ func (r *run) archive(ctx context.Context, a indexed, split string) (repo.Split,
 			}
 		}
 	})
+}
+
+// hashes returns the contents of an archive by their offsets.
+func (r *run) hashes(ctx context.Context, id tarn.ArchiveID) (map[int64]tarn.ContentHash, error) {
+	hashes := map[int64]tarn.ContentHash{}
+	_, err := r.fresh.Index(ctx, id, func(c repo.Content) error {
+		if len(hashes) >= maxMembers {
+			return fmt.Errorf("it names more contents than an archive holds: %w", tarn.ErrDamaged)
+		}
+		hashes[c.Offset] = c.Hash
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return hashes, r.fresh.ForgetIndex(id)
 }
 
 // collector makes entries of the members of an archive; the last of a path counts.

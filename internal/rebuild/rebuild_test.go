@@ -272,6 +272,33 @@ func TestTreesLost(t *testing.T) {
 	}
 }
 
+// TestStorageFails: where the storage fails, nothing less is put in the place
+// of what was lost.
+func TestStorageFails(t *testing.T) {
+	w := newWorld(t, true)
+	w.write(files)
+	w.backup()
+	w.drop("trees/")
+	key := w.keys("archives/")[0]
+	w.store.SetHook(func(q storagetest.Request) storagetest.Fault {
+		if q.Op == storagetest.OpGet && q.Key == key {
+			return storagetest.Fault{Kind: storagetest.CutBody, At: 100}
+		}
+		return storagetest.Fault{}
+	})
+	m := w.open()
+	res := w.rebuild(m)
+	waiting := slices.DeleteFunc(res.Trees, func(x rebuild.Tree) bool { return x.Outcome == rebuild.Exact })
+	if len(waiting) != 1 || waiting[0].Outcome != rebuild.Waiting || len(res.Replaced) > 0 || len(res.Problems) != 1 || res.Problems[0].Advice == "" {
+		t.Errorf("%+v", res)
+	}
+	w.store.SetHook(nil)
+	if res = w.rebuild(m); len(res.Trees) != 1 || res.Trees[0].Outcome != rebuild.Exact || len(res.Problems) > 0 {
+		t.Errorf("afterwards: %+v", res)
+	}
+	w.clean()
+}
+
 // TestLinks: names of one file are names of one file again.
 func TestLinks(t *testing.T) {
 	w := newWorld(t, false)
@@ -307,6 +334,7 @@ func TestLinks(t *testing.T) {
 // TestRandomLoss: whatever indexes and trees are lost or damaged, a rebuild
 // ends without an error, touches nothing that is there, and is done: another adds nothing.
 func TestRandomLoss(t *testing.T) {
+	fewer(t, "30")
 	for _, encrypt := range []bool{false, true} {
 		w := newWorld(t, encrypt)
 		w.write(files)
@@ -349,7 +377,7 @@ func TestInterrupted(t *testing.T) {
 	w.drop("indexes/")
 	w.drop("trees/")
 	whole := w.store
-	for n := 1; ; n += 3 {
+	for n := 1; ; n += 7 {
 		w.store = whole.Clone()
 		m := w.open()
 		w.store.ResetRequests()

@@ -113,22 +113,8 @@ func (r *run) tree(ctx context.Context, l *lostTree, history []version) error {
 		r.result.Cold = append(r.result.Cold, waiting...)
 		return nil
 	}
-	// The snapshot before, what was stored since, and of the snapshot after
-	// what has not changed in between: one of these may be the whole truth.
-	var tries [][]entries
-	if next != nil {
-		same := unchanged(r.fresh.Tree(ctx, next.split), at)
-		tries = append(tries, append(slices.Clone(stored), same))
-		if base != nil {
-			tries = append(tries, slices.Concat([]entries{r.fresh.Tree(ctx, base.split)}, stored, []entries{same}))
-		}
-	}
-	if base != nil {
-		stored = append([]entries{r.fresh.Tree(ctx, base.split)}, stored...)
-	}
-	tries = append(tries, stored)
 	var most repo.Split
-	for _, list := range tries {
+	for _, list := range r.tries(ctx, base, next, stored, at) {
 		if done, err := r.attempt(ctx, l, list); done || err != nil {
 			return err
 		}
@@ -141,6 +127,25 @@ func (r *run) tree(ctx context.Context, l *lostTree, history []version) error {
 		l.outcome = Lost
 	}
 	return nil
+}
+
+// tries are the lists of entries whose merge may be the tree: the snapshot
+// before, what was stored since, and of the snapshot after what has not changed in between.
+func (r *run) tries(ctx context.Context, base, next *version, stored []entries, at tarn.SnapshotID) (tries [][]entries) {
+	if base != nil {
+		before := []entries{r.fresh.Tree(ctx, base.split)}
+		if next != nil {
+			tries = append(tries, slices.Concat(before, stored, []entries{unchanged(r.fresh.Tree(ctx, next.split), at)}))
+		}
+		tries = append(tries, slices.Concat(before, stored))
+	}
+	if next != nil { // without what was deleted since the one before
+		tries = append(tries, slices.Concat(stored, []entries{unchanged(r.fresh.Tree(ctx, next.split), at)}))
+	}
+	if base == nil {
+		tries = append(tries, stored)
+	}
+	return tries
 }
 
 func sum(c repo.Counts) int64 { return c.Files + c.Dirs + c.Others }

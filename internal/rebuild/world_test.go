@@ -2,6 +2,7 @@ package rebuild_test
 
 import (
 	"bytes"
+	"flag"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -213,4 +214,21 @@ func (w *world) gets(prefix string) (n int) {
 		}
 	}
 	return n
+}
+
+// fewer makes a property whose every case is a whole run take fewer of them,
+// unless the command line says how many.
+func fewer(t *testing.T, n string) {
+	f := flag.Lookup("rapid.checks")
+	if f == nil || f.Value.String() != f.DefValue {
+		return
+	}
+	if err := f.Value.Set(n); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := f.Value.Set(f.DefValue); err != nil {
+			t.Error(err)
+		}
+	})
 }
