@@ -12,6 +12,7 @@ import (
 
 	"filippo.io/age"
 
+	"github.com/tarn-backup/tarn"
 	"github.com/tarn-backup/tarn/internal/archive"
 )
 
@@ -26,12 +27,15 @@ func bound(t *testing.T, f func()) {
 	}
 }
 
-func seeds(f *testing.F) (list [][]byte) {
-	for _, name := range []string{"ours.tar.zst", "ours.tar.zst.age", "foreign.tar.zst", "foreign.tar.zst.age"} {
-		list = append(list, golden(f, name))
+// seeds are small, since the fuzzer is slow with large ones.
+func seeds(f *testing.F) [][]byte {
+	items := []item{file("a", words(1, 100)), {entry: tarn.Entry{Path: "s", Type: tarn.TypeSymlink, Target: "a"}}}
+	to := []age.Recipient{goldenIdentity(f).(*age.X25519Identity).Recipient()}
+	return [][]byte{
+		write(f, false, archive.WriterConfig{}, items).bytes,
+		write(f, true, archive.WriterConfig{Recipients: to}, items).bytes,
+		golden(f, "foreign.tar.zst"), golden(f, "foreign.tar.zst.age"), nil, []byte("age-encryption.org/v1\n"),
 	}
-	o := write(f, false, archive.WriterConfig{}, []item{file("a", words(1, 100))})
-	return append(list, o.bytes, nil, []byte("age-encryption.org/v1\n"))
 }
 
 func FuzzMembers(f *testing.F) {
