@@ -161,7 +161,7 @@ func indexName(id tarn.ArchiveID) string { return indexesPrefix + string(id) + "
 func (r *Repo) verifyIndex(src io.Reader) error {
 	z, err := newDecoder(src)
 	if err != nil {
-		return damaged(err)
+		return err
 	}
 	defer z.Close()
 	mac := r.key.newMAC(labelIndex)
@@ -169,7 +169,7 @@ func (r *Repo) verifyIndex(src io.Reader) error {
 	for line, err := range lines(io.LimitReader(z, maxIndex)) {
 		switch {
 		case err != nil:
-			return damaged(err)
+			return err
 		case end != nil:
 			return fmt.Errorf("lines after its MAC: %w", unsealable(r.key))
 		}

@@ -94,13 +94,13 @@ func (r *Repo) Index(ctx context.Context, id tarn.ArchiveID, content func(Conten
 func parseIndex(src io.Reader, content func(Content) error) (*Index, error) {
 	z, err := newDecoder(src)
 	if err != nil {
-		return nil, damaged(err)
+		return nil, err
 	}
 	defer z.Close()
 	p := indexParser{content: content}
 	for line, err := range lines(io.LimitReader(z, maxIndex)) {
 		if err != nil {
-			return nil, damaged(err)
+			return nil, err
 		}
 		if err := p.line(line); err != nil {
 			return nil, err

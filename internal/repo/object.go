@@ -154,10 +154,50 @@ func (r *Repo) putBytes(ctx context.Context, key string, data []byte) error {
 	return r.put(ctx, key, bytes.NewReader(data), int64(len(data)))
 }
 
-// newDecoder decodes zstd with a bounded window.
-func newDecoder(src io.Reader) (*zstd.Decoder, error) {
-	return zstd.NewReader(src, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(8<<20), zstd.WithDecoderLowmem(true))
+// decoder decodes zstd with a bounded window. An error that is not its
+// source's says that the bytes are damaged, whichever of zstd's it is.
+type decoder struct {
+	zstd *zstd.Decoder
+	src  *watched
 }
+
+// watched remembers the error of a reader.
+type watched struct {
+	r   io.Reader
+	err error
+}
+
+func (w *watched) Read(p []byte) (int, error) {
+	n, err := w.r.Read(p)
+	if err != nil && err != io.EOF {
+		w.err = err
+	}
+	return n, err
+}
+
+func newDecoder(src io.Reader) (*decoder, error) {
+	w := &watched{r: src}
+	z, err := zstd.NewReader(w, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(8<<20), zstd.WithDecoderLowmem(true))
+	if err != nil {
+		return nil, err
+	}
+	return &decoder{z, w}, nil
+}
+
+// Read implements io.Reader.
+func (d *decoder) Read(p []byte) (int, error) {
+	n, err := d.zstd.Read(p)
+	switch {
+	case err == nil || err == io.EOF:
+		return n, err
+	case d.src.err == nil, errors.Is(d.src.err, io.ErrUnexpectedEOF):
+		return n, fmt.Errorf("%w: %w", tarn.ErrDamaged, err)
+	}
+	return n, d.src.err
+}
+
+// Close gives the decoder's memory back.
+func (d *decoder) Close() { d.zstd.Close() }
 
 // newEncoder is the counterpart of newDecoder.
 func newEncoder(dst io.Writer) (*zstd.Encoder, error) {

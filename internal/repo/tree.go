@@ -123,12 +123,12 @@ func (r *Repo) FetchTree(ctx context.Context, sp Split) error {
 func (r *Repo) verifyTree(src io.Reader, sp Split) error {
 	z, err := newDecoder(src)
 	if err != nil {
-		return damaged(err)
+		return err
 	}
 	defer z.Close()
 	h := r.key.newTreeHash()
 	if _, err := limitedCopy(h, z, min(sp.Size, maxTree)); err != nil {
-		return damaged(err)
+		return err
 	}
 	if _, err := io.Copy(io.Discard, src); err != nil {
 		return err
@@ -137,26 +137,6 @@ func (r *Repo) verifyTree(src io.Reader, sp Split) error {
 		return fmt.Errorf("its lines do not have the hash in its name: %w", unsealable(r.key))
 	}
 	return nil
-}
-
-// damaged marks an error of a decoder, which says nothing a caller acts on, as
-// damage, and leaves errors of the storage and the context alone.
-func damaged(err error) error {
-	for _, known := range []error{tarn.ErrDamaged, tarn.ErrNotAuthentic, tarn.ErrCold, tarn.ErrDenied, fs.ErrNotExist, context.Canceled, context.DeadlineExceeded} {
-		if errors.Is(err, known) {
-			return err
-		}
-	}
-	for _, z := range []error{
-		zstd.ErrMagicMismatch, zstd.ErrCRCMismatch, zstd.ErrWindowSizeExceeded, zstd.ErrDecoderSizeExceeded,
-		zstd.ErrReservedBlockType, zstd.ErrCompressedSizeTooBig, zstd.ErrBlockTooSmall, zstd.ErrUnexpectedBlockSize,
-		zstd.ErrFrameSizeExceeded, zstd.ErrFrameSizeMismatch, zstd.ErrWindowSizeTooSmall, zstd.ErrUnknownDictionary, io.ErrUnexpectedEOF,
-	} {
-		if errors.Is(err, z) {
-			return fmt.Errorf("%w: %w", tarn.ErrDamaged, err)
-		}
-	}
-	return err
 }
 
 // Tree yields the entries of a split's tree, which it fetches if need be. The
@@ -207,14 +187,14 @@ func (r *Repo) eachOf(ctx context.Context, sp Split, begun *bool, yield func(*ta
 func eachEntry(ctx context.Context, src io.Reader, sp Split, h hash.Hash, yield func(*tarn.Entry) bool) error {
 	z, err := newDecoder(src)
 	if err != nil {
-		return damaged(err)
+		return err
 	}
 	defer z.Close()
 	var e tarn.Entry
 	last := ""
 	for line, err := range lines(io.TeeReader(io.LimitReader(z, min(sp.Size, maxTree)+1), h)) {
 		if err != nil {
-			return damaged(err)
+			return err
 		}
 		if err := ctx.Err(); err != nil {
 			return err
