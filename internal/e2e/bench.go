@@ -40,7 +40,7 @@ type Bench struct {
 // New returns a machine that knows no repository yet. Its cache ends with the test.
 func New(tb testing.TB, encrypt bool) *Bench {
 	tb.Helper()
-	return &Bench{ArchiveSize: 256 << 10, Encrypt: encrypt, tb: tb, cache: tb.TempDir()}
+	return &Bench{ArchiveSize: 256 << 10, Encrypt: encrypt, tb: tb, cache: Scratch(tb)}
 }
 
 // Stranger returns another machine that has the identity of the repository and
@@ -182,7 +182,7 @@ func (b *Bench) Check(ctx context.Context, s storage.Storage, percent float64) *
 		b.tb.Fatalf("opening the repository for a check: %v", err)
 	}
 	defer o.Contents.Close()
-	res, err := check.Run(ctx, check.Config{Repo: o.Repo, Contents: o.Contents, ReadData: percent, Dir: b.tb.TempDir()})
+	res, err := check.Run(ctx, check.Config{Repo: o.Repo, Contents: o.Contents, ReadData: percent, Dir: Scratch(b.tb)})
 	if err != nil {
 		b.tb.Fatalf("checking: %v", err)
 	}
@@ -221,7 +221,7 @@ func (b *Bench) Stored(ctx context.Context, s storage.Storage) map[tarn.ContentH
 // if that is not the folder want.
 func (b *Bench) Restored(ctx context.Context, s storage.Storage, want string) {
 	b.tb.Helper()
-	target := b.tb.TempDir()
+	target := Scratch(b.tb)
 	res, err := b.Restore(ctx, s, "", target, nil)
 	if err != nil {
 		b.tb.Errorf("restoring: %v", err)

@@ -107,3 +107,24 @@ func Write(tb testing.TB, path string, data []byte) {
 		tb.Fatal(err)
 	}
 }
+
+// Scratch is a temporary folder, in memory where there is one. What a killed
+// process has written is there whether or not it has reached a disk, and tests
+// would wait for the disk most of the time. TARN_SCRATCH=disk makes them.
+func Scratch(tb testing.TB) string {
+	tb.Helper()
+	const memory = "/dev/shm"
+	if info, err := os.Stat(memory); err != nil || !info.IsDir() || os.Getenv("TARN_SCRATCH") == "disk" {
+		return tb.TempDir()
+	}
+	dir, err := os.MkdirTemp(memory, "tarn-e2e-")
+	if err != nil {
+		return tb.TempDir()
+	}
+	tb.Cleanup(func() {
+		if err := os.RemoveAll(dir); err != nil {
+			tb.Error(err)
+		}
+	})
+	return dir
+}
