@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -49,9 +50,6 @@ func parsePercent(s string) (float64, error) {
 }
 
 func (g *globals) check(ctx context.Context, o *opened, percent float64) error {
-	if err := g.sync(ctx, o); err != nil {
-		return err
-	}
 	var mu sync.Mutex
 	cfg := check.Config{Repo: o.Repo, Contents: o.contents, ReadData: percent, Now: g.now}
 	if g.json {
@@ -135,7 +133,8 @@ func (g *globals) printDamage(d check.Damage) {
 		}
 		fmt.Fprintf(g.stderr, "      costs %s in %s\n", what, strings.Join(ids, " "))
 	}
-	if more := d.Files - int64(len(d.Costs)); more > 0 {
+	below := slices.ContainsFunc(d.Costs, func(c check.Cost) bool { return c.Below })
+	if more := d.Files - int64(len(d.Costs)); more > 0 && !below {
 		fmt.Fprintf(g.stderr, "      and %s more\n", formatCount(more, "file", "files"))
 	}
 }

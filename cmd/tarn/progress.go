@@ -48,7 +48,7 @@ func (g *globals) newProgress(read func() (shown, any)) *progress {
 			return f(s)
 		})
 	}
-	bar := p.bars.New(1, mpb.BarStyle(), mpb.BarWidth(24), mpb.BarRemoveOnComplete(),
+	bar := p.bars.New(0, mpb.BarStyle(), mpb.BarWidth(24), mpb.BarRemoveOnComplete(),
 		mpb.AppendDecorators(text(func(s shown) string { return barText(s, time.Since(began), width-28) })))
 	p.done.Go(func() {
 		tick := time.NewTicker(150 * time.Millisecond)
@@ -71,7 +71,7 @@ func (g *globals) newProgress(read func() (shown, any)) *progress {
 // barText is what stands beside the bar: share, rate, time left, current file.
 func barText(s shown, elapsed time.Duration, width int) string {
 	perSecond := float64(s.rate) / max(elapsed.Seconds(), 0.1)
-	text := fmt.Sprintf(" %s/s, %s files, %s", formatBytes(int64(perSecond)), formatCount(s.files, "", ""), s.note)
+	text := fmt.Sprintf(" %s/s, %s, %s", formatBytes(int64(perSecond)), formatCount(s.files, "file", "files"), s.note)
 	if s.counted && s.total > 0 {
 		text = fmt.Sprintf(" %3d%%%s", s.done*100/s.total, text)
 		if left := s.total - s.done; perSecond > 0 {
