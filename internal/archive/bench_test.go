@@ -1,6 +1,7 @@
 package archive_test
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -92,5 +93,22 @@ func BenchmarkStretch(b *testing.B) {
 				})
 			}
 		}
+	}
+}
+
+func BenchmarkMembers(b *testing.B) {
+	for _, encrypted := range []bool{false, true} {
+		b.Run(fmt.Sprintf("encrypted=%t", encrypted), func(b *testing.B) {
+			o := write(b, encrypted, archive.WriterConfig{}, []item{file("a", noise(1, 64<<20)), file("b", words(1, 64<<20))})
+			b.SetBytes(o.layout.Size)
+			for b.Loop() {
+				for m, err := range archive.Members(context.Background(), bytes.NewReader(o.bytes), o.ids) {
+					if err != nil {
+						b.Fatal(err)
+					}
+					io.Copy(io.Discard, m.Content)
+				}
+			}
+		})
 	}
 }

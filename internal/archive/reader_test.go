@@ -3,6 +3,7 @@ package archive_test
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -14,6 +15,7 @@ import (
 	"testing/iotest"
 
 	"filippo.io/age"
+	"github.com/klauspost/compress/zstd"
 
 	"github.com/tarn-backup/tarn"
 	"github.com/tarn-backup/tarn/internal/archive"
@@ -392,5 +394,43 @@ func TestSwapped(t *testing.T) {
 			t.Error(err)
 		}
 		s.Close()
+	}
+}
+
+// TestLargeTable reads a layout whose seek table is longer than ReadLayout's
+// first look at the end, encrypted and not, from an object that is nothing but it.
+func TestLargeTable(t *testing.T) {
+	const frames = 20_000 // of one byte, as no writer of ours makes them
+	enc, err := zstd.NewWriter(nil, zstd.WithSingleSegment(true))
+	if err != nil {
+		t.Fatal(err)
+	}
+	one := enc.EncodeAll([]byte{0}, nil)
+	plain := bytes.Repeat(one, frames)
+	plain = binary.LittleEndian.AppendUint32(plain, 0x184D2A5E)
+	plain = binary.LittleEndian.AppendUint32(plain, frames*8+9)
+	for range frames {
+		plain = binary.LittleEndian.AppendUint32(binary.LittleEndian.AppendUint32(plain, uint32(len(one))), 1)
+	}
+	plain = append(binary.LittleEndian.AppendUint32(plain, frames), 0, 0xB1, 0xEA, 0x92, 0x8F)
+	var sealed bytes.Buffer
+	w, err := age.Encrypt(&sealed, identity.Recipient())
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.Write(plain)
+	w.Close()
+	for _, b := range [][]byte{plain, sealed.Bytes()} {
+		l, err := archive.ReadLayout(context.Background(), int64(len(b)), rangeOf(b), []age.Identity{identity})
+		if err != nil || len(l.Frames) != frames || l.Size != frames {
+			t.Fatalf("%d frames, size %d, %v", len(l.Frames), l.Size, err)
+		}
+		r, err := archive.NewReader(l, rangeOf(b), []age.Identity{identity})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := stretch(t, r, 100, 500); !bytes.Equal(got, make([]byte, 500)) {
+			t.Errorf("stretch: %x", got)
+		}
 	}
 }

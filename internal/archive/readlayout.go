@@ -106,43 +106,53 @@ func readRange(ctx context.Context, o *object, from, to int64) ([]byte, error) {
 	return b, nil
 }
 
-// readSeekTable reads the footer of the seek table, which says how long the
-// table is, and the table.
+// tailRead is what ReadLayout reads of the end at first; the seek table of 32 GiB
+// of tar fits.
+const tailRead = 64 << 10
+
+// readSeekTable reads the seek table, whose footer says how long it is.
 func (o *object) readSeekTable(ctx context.Context) ([]Frame, error) {
-	bad := func(what string) error { return fmt.Errorf("seek table at its end: %s: %w", what, tarn.ErrDamaged) }
-	if o.plain < seekTableSize(0) {
-		return nil, bad("too short")
-	}
-	foot, err := readRange(ctx, o, o.plain-seekFooter, o.plain)
+	tail, err := readRange(ctx, o, max(o.plain-tailRead, 0), o.plain)
 	if err != nil {
 		return nil, err
 	}
-	n := int64(binary.LittleEndian.Uint32(foot))
-	if binary.LittleEndian.Uint32(foot[5:]) != seekMagic || foot[4] != 0 || n > maxFrames || seekTableSize(int(n)) > o.plain {
-		return nil, bad("no such table")
+	if int64(len(tail)) < seekTableSize(0) {
+		return nil, errNoTable
 	}
-	begin := o.plain - seekTableSize(int(n))
-	src, err := o.open(ctx, begin, o.plain)
+	foot := tail[len(tail)-seekFooter:]
+	n := int(binary.LittleEndian.Uint32(foot))
+	size := seekTableSize(n)
+	if binary.LittleEndian.Uint32(foot[5:]) != seekMagic || foot[4] != 0 || n > maxFrames || size > o.plain {
+		return nil, errNoTable
+	}
+	if size <= int64(len(tail)) {
+		return parseSeekTable(bytes.NewReader(tail[int64(len(tail))-size:]), n)
+	}
+	src, err := o.open(ctx, o.plain-size, o.plain)
 	if err != nil {
 		return nil, err
 	}
 	defer src.Close()
-	b := bufio.NewReaderSize(src, chunkSize)
+	return parseSeekTable(bufio.NewReaderSize(src, chunkSize), n)
+}
+
+var errNoTable = fmt.Errorf("no seek table at its end: %w", tarn.ErrDamaged)
+
+// parseSeekTable reads the table of n frames, without its footer. What it takes grows with what
+// is really there, not with n.
+func parseSeekTable(src io.Reader, n int) (frames []Frame, err error) {
 	var entry [seekEntry]byte
-	if _, err := io.ReadFull(b, entry[:]); err != nil {
+	if _, err := io.ReadFull(src, entry[:]); err != nil {
 		return nil, noEOF(err)
 	}
-	if binary.LittleEndian.Uint32(entry[:]) != skipMagic || int64(binary.LittleEndian.Uint32(entry[4:])) != seekTableSize(int(n))-skipHeader {
-		return nil, bad("no skippable frame")
+	if binary.LittleEndian.Uint32(entry[:]) != skipMagic || int64(binary.LittleEndian.Uint32(entry[4:])) != seekTableSize(n)-skipHeader {
+		return nil, errNoTable
 	}
-	// The table is as long as the object says, so it grows with what is there.
-	var frames []Frame
 	for range n {
-		if _, err := io.ReadFull(b, entry[:]); err != nil {
+		if _, err := io.ReadFull(src, entry[:]); err != nil {
 			return nil, noEOF(err)
 		}
-		f := Frame{binary.LittleEndian.Uint32(entry[:]), binary.LittleEndian.Uint32(entry[4:])}
-		frames = append(frames, f)
+		frames = append(frames, Frame{binary.LittleEndian.Uint32(entry[:]), binary.LittleEndian.Uint32(entry[4:])})
 	}
 	return frames, nil
 }
