@@ -76,7 +76,8 @@ func parseIdentities(path string, data []byte, ask Ask) (ids []age.Identity, fin
 	for n := 1; s.Scan(); n++ {
 		line := strings.TrimSpace(s.Text())
 		if rest, ok := strings.CutPrefix(line, keyComment); ok {
-			if repository, fingerprint, ok := strings.Cut(rest, " "); ok {
+			repository, fingerprint, ok := strings.Cut(rest, " ")
+			if _, newer := fingerprints[repository]; ok && !newer { // the newest comes first
 				fingerprints[repository] = fingerprint
 			}
 		}
@@ -143,7 +144,7 @@ func sshIdentity(path string, data []byte, ask Ask) (age.Identity, error) {
 }
 
 // KeyComment returns the fingerprint that the comments of an identity file name
-// for a repository; "" if none.
+// for a repository, the first of several; "" if none.
 func KeyComment(data []byte, repository string) string {
 	for line := range strings.Lines(string(data)) {
 		if f, ok := strings.CutPrefix(strings.TrimSpace(line), keyComment+repository+" "); ok {

@@ -84,7 +84,7 @@ func (d Dirs) Recall(location string) (*Record, error) {
 		return nil, fmt.Errorf("reading what is remembered of %s: %w", location, err)
 	}
 	var r Record
-	if err := json.Unmarshal(data, &r); err != nil || r.Location != location {
+	if err := json.Unmarshal(data, &r); err != nil || r.Location != location || len(r.Key) != 0 && len(r.Key) != 32 {
 		return nil, fmt.Errorf("%s: not the record of %s (delete it if the repository is another now): %w", path, location, errors.Join(err, fs.ErrInvalid))
 	}
 	return &r, nil
