@@ -21,7 +21,10 @@ func (r *run) verify(ctx context.Context) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		h, size, err := r.target.HashFile(e.Path)
+		h, size, err := r.target.HashFile(ctx, e.Path, e.Size)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
 		if err == nil && (size != e.Size || size > 0 && h != e.Content) {
 			err = fmt.Errorf("its content is not that of the snapshot: %w", tarn.ErrDamaged)
 		}

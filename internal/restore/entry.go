@@ -81,7 +81,7 @@ func (r *run) file(ctx context.Context, e *tarn.Entry) error {
 		}
 		r.links[keyOf(e)] = e.Path
 	}
-	done, err := r.there(e)
+	done, err := r.there(ctx, e)
 	if err != nil || done {
 		return r.settle(ctx, e.Path, err)
 	}
@@ -121,7 +121,7 @@ func (r *run) empty(e *tarn.Entry) error {
 
 // there reports whether the target needs nothing for e: it is right already,
 // or not to be touched.
-func (r *run) there(e *tarn.Entry) (bool, error) {
+func (r *run) there(ctx context.Context, e *tarn.Entry) (bool, error) {
 	if r.target == nil {
 		return false, nil
 	}
@@ -139,7 +139,10 @@ func (r *run) there(e *tarn.Entry) (bool, error) {
 	}
 	if state == Differs || r.Overwrite == Always {
 		// Reading what is there costs less than fetching it again.
-		h, size, err := r.target.HashFile(e.Path)
+		h, size, err := r.target.HashFile(ctx, e.Path, e.Size)
+		if ctx.Err() != nil {
+			return false, ctx.Err()
+		}
 		if err != nil || size != e.Size || h != e.Content && e.Size > 0 {
 			return false, nil // it is replaced, whatever it is
 		}

@@ -132,27 +132,24 @@ func (r *run) joins(ctx context.Context, s *stretch, j job) bool {
 	return s.end-start < stretchBytes && next-(from+length) <= maxGap
 }
 
-// fetch reads a stretch and writes its files. If it is damaged somewhere, each
-// of the files that are left is tried by itself, so that the damage costs no
-// other file.
+// fetch reads a stretch and writes its files. If something is wrong with it,
+// each of the files that are left is tried once more by itself: the bytes may
+// have changed on their way, and damage to one file must cost no other.
 func (r *run) fetch(ctx context.Context, s stretch) error {
 	done, err := r.fetchOnce(ctx, s)
-	if err == nil {
-		return nil
-	}
-	if fatal(ctx, err) {
+	if err == nil || fatal(ctx, err) {
 		return err
 	}
 	left := s.jobs[done:]
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, tarn.ErrCold) || errors.Is(err, tarn.ErrThawing) || len(s.jobs) == 1 {
-		for _, j := range left {
-			r.problem(j.entry.Path, err)
+	gone := errors.Is(err, fs.ErrNotExist) || errors.Is(err, tarn.ErrCold) || errors.Is(err, tarn.ErrThawing)
+	for i, j := range left {
+		if !gone {
+			_, err = r.fetchOnce(ctx, stretch{s.archive, left[i : i+1], j.at.Offset + j.at.Size})
 		}
-		return nil
-	}
-	for _, j := range left {
-		one := stretch{s.archive, []job{j}, j.at.Offset + j.at.Size}
-		if err := r.fetch(ctx, one); err != nil {
+		if err == nil {
+			continue
+		}
+		if err := r.settle(ctx, j.entry.Path, err); err != nil {
 			return err
 		}
 	}

@@ -2,6 +2,7 @@ package restore
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -173,23 +174,44 @@ func (w *File) Abort() {
 var hashBuffers = sync.Pool{New: func() any { return new([256 << 10]byte) }}
 
 // HashFile reads the regular file at path and returns the hash of its content,
-// zero if it is empty, and its size in bytes.
-func (t *Target) HashFile(path string) (sum tarn.ContentHash, size int64, err error) {
+// zero if it is empty, and its size in bytes. Where size is not negative, a
+// file of another size is not read, and its hash is zero. It ends with ctx.
+func (t *Target) HashFile(ctx context.Context, path string, size int64) (sum tarn.ContentHash, found int64, err error) {
 	err = t.inParent(path, false, func(d *dir, name string) error {
 		f, err := d.read(name)
 		if err != nil {
 			return err
 		}
 		defer f.Close()
+		st, err := f.Stat()
+		if err != nil {
+			return err
+		}
+		if found = st.Size(); size >= 0 && found != size {
+			return nil
+		}
 		buf := hashBuffers.Get().(*[256 << 10]byte)
 		defer hashBuffers.Put(buf)
 		hash := sha256.New()
-		// Without the wrapper, io would prefer the file's own WriterTo to the buffer.
-		size, err = io.CopyBuffer(hash, struct{ io.Reader }{f}, buf[:])
-		if size > 0 {
+		// The wrapper also keeps io from preferring the file's own WriterTo to the buffer.
+		found, err = io.CopyBuffer(hash, ctxReader{ctx, f}, buf[:])
+		if found > 0 {
 			hash.Sum(sum[:0])
 		}
 		return err
 	})
-	return sum, size, t.fail("reading", path, err)
+	return sum, found, t.fail("reading", path, err)
+}
+
+// ctxReader ends the reading of a file, which may be of any size, with ctx.
+type ctxReader struct {
+	ctx context.Context
+	r   io.Reader
+}
+
+func (r ctxReader) Read(p []byte) (int, error) {
+	if err := r.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return r.r.Read(p)
 }

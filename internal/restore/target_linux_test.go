@@ -271,7 +271,7 @@ func TestTargetLongAndOddNames(t *testing.T) {
 		if s, err := target.State(e); err != nil || s != Same {
 			t.Errorf("%.20q: %v, %v", p, s, err)
 		}
-		if sum, _, err := target.HashFile(e.Path); err != nil || sum != e.Content {
+		if sum, _, err := target.HashFile(t.Context(), e.Path, -1); err != nil || sum != e.Content {
 			t.Errorf("%.20q: %v, %v", p, sum, err)
 		}
 	}

@@ -1,6 +1,7 @@
 package restore
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"os"
@@ -91,7 +92,7 @@ func restoreTree(target *Target, m model) error {
 		case e.Type == tarn.TypeFile && state == Same:
 			// Right by size and time alone: the model knows better.
 			var sum tarn.ContentHash
-			if sum, _, err = target.HashFile(path); err == nil && sum == e.Content {
+			if sum, _, err = target.HashFile(context.Background(), path, -1); err == nil && sum == e.Content {
 				err = target.SetMetadata(e)
 			} else if err == nil {
 				err = write(target, e, m.content[path])

@@ -182,7 +182,7 @@ func TestTargetInvalidPaths(t *testing.T) {
 		if _, err := target.State(fileEntry(p, "x")); err == nil {
 			t.Errorf("State of %q: no error", p)
 		}
-		if _, _, err := target.HashFile(p); err == nil {
+		if _, _, err := target.HashFile(t.Context(), p, -1); err == nil {
 			t.Errorf("HashFile of %q: no error", p)
 		}
 		for _, err := range target.Extra(p) {
@@ -269,14 +269,14 @@ func TestTargetState(t *testing.T) {
 			t.Errorf("%d: %s: %v, %v, want %v", i, tc.e.Path, got, err, tc.want)
 		}
 	}
-	sum, size, err := target.HashFile("d/f")
+	sum, size, err := target.HashFile(t.Context(), "d/f", -1)
 	if err != nil || size != 5 || sum != file.Content {
 		t.Errorf("HashFile: %v, %d, %v", sum, size, err)
 	}
-	if _, _, err := target.HashFile("d/l"); err == nil {
+	if _, _, err := target.HashFile(t.Context(), "d/l", -1); err == nil {
 		t.Error("HashFile followed a link")
 	}
-	if _, _, err := target.HashFile("d/nothing"); !errors.Is(err, fs.ErrNotExist) {
+	if _, _, err := target.HashFile(t.Context(), "d/nothing", -1); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("HashFile of nothing: %v", err)
 	}
 }
