@@ -59,9 +59,10 @@ var (
 	errClosed  = errors.New("archive is closed already")
 )
 
-// NewWriter begins an archive. The object's bytes go to w in order and in large
-// pieces (64 KiB and more, but for the last), from one goroutine; nothing goes there before the first frame is
-// full. w must not keep what it is given.
+// NewWriter begins an archive. The object's bytes go to w in order and from one
+// goroutine, a frame's in pieces of 64 KiB and more where there are so many;
+// nothing is written before the first frame is full. w must not keep what it
+// is given.
 func NewWriter(w io.Writer, cfg WriterConfig) (*Writer, error) {
 	if !cfg.Level.Valid() {
 		return nil, fmt.Errorf("beginning an archive: no compression %s", cfg.Level)
@@ -136,7 +137,8 @@ func (a *Writer) cut() error {
 func (a *Writer) Size() int64 { return a.sent + int64(len(a.cur)-rawPrefix) }
 
 // begin writes the headers of a member with size bytes of content, after
-// cutting the frame if the member does not fit into the rest of it but would fit into a whole one.
+// cutting the frame if the member does not fit into the rest of it but would
+// fit into a whole one.
 func (a *Writer) begin(e *tarn.Entry, linkTo string, size int64) error {
 	if a.closed {
 		return errClosed
@@ -264,8 +266,8 @@ func (a *Writer) AddLink(e *tarn.Entry, target string) error {
 }
 
 // Close ends the tar, the frames, the seek table and the encryption, and
-// returns the layout of the object. It does not close the writer below. After an error nothing is
-// written; the error is returned.
+// returns the layout of the object. It does not close the writer below. After
+// an error nothing more is written; the error is returned.
 func (a *Writer) Close() (Layout, error) {
 	if a.closed {
 		return Layout{}, errClosed
