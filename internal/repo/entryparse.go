@@ -122,7 +122,7 @@ func parseTime(s string) (tarn.Timespec, error) {
 func checkEntry(e *tarn.Entry) error {
 	switch {
 	case len(e.Path) > maxPath || !tarn.ValidPath(e.Path):
-		return fmt.Errorf("path %.80q: not a relative path without . and ..", e.Path)
+		return fmt.Errorf("path %.80q: want a relative path, with neither . nor .. in it", e.Path)
 	case !e.Type.Valid():
 		return fmt.Errorf("%.80q: unknown type %.20q", e.Path, e.Type)
 	case e.Size < 0 || e.Type != tarn.TypeFile && (e.Size != 0 || !e.Content.IsZero() || len(e.Extents) > 0):
