@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/user"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 
@@ -113,7 +114,7 @@ func (g *globals) backupTo(ctx context.Context, o *opened, f backupFlags, source
 	if err := g.sync(ctx, o); err != nil {
 		return err
 	}
-	if cfg.Parent, err = g.parent(ctx, o, f, cfg); err != nil {
+	if err := g.chooseParent(ctx, o, f, &cfg); err != nil {
 		return err
 	}
 	stop := g.showBackup(&cfg)
@@ -211,41 +212,51 @@ func readPatterns(path string) ([]string, error) {
 	return scan.ParseExcludes(text), nil
 }
 
-// parent chooses the snapshot to compare with: the latest of this host that
-// has one of the sources.
-func (g *globals) parent(ctx context.Context, o *opened, f backupFlags, cfg backup.Config) (*repo.Snapshot, error) {
-	if f.parent != "" {
-		return browse.Find(ctx, o.Repo, f.parent, browse.Filter{})
-	}
+// chooseParent sets the snapshot to compare with: the latest of this host that
+// has all of the sources, else the latest that has one of them.
+func (g *globals) chooseParent(ctx context.Context, o *opened, f backupFlags, cfg *backup.Config) (err error) {
 	ids, err := o.SnapshotIDs(ctx)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	for i := len(ids) - 1; i >= 0; i-- {
-		s, err := o.Snapshot(ctx, ids[i])
+	if len(ids) > 0 {
+		cfg.Newest = ids[len(ids)-1]
+	}
+	if f.parent != "" {
+		cfg.Parent, err = browse.Find(ctx, o.Repo, f.parent, browse.Filter{})
+		return err
+	}
+	for _, id := range slices.Backward(ids) {
+		s, err := o.Snapshot(ctx, id)
 		if err != nil {
 			if ctx.Err() != nil {
-				return nil, err
+				return err
 			}
-			g.log.Warn("can't compare with a snapshot", "snapshot", ids[i], "error", err)
+			g.log.Warn("can't compare with a snapshot", "snapshot", id, "error", err)
 			continue
 		}
-		if s.Host == cfg.Host && sharesSource(s, cfg.Sources) {
-			return s, nil
+		if s.Host != cfg.Host {
+			continue
+		}
+		switch n := sharedSources(s, cfg.Sources); {
+		case n == len(cfg.Sources):
+			cfg.Parent = s
+			return nil
+		case n > 0 && cfg.Parent == nil:
+			cfg.Parent = s
 		}
 	}
-	return nil, nil
+	return nil
 }
 
-func sharesSource(s *repo.Snapshot, sources []scan.Config) bool {
-	for _, a := range s.Sources {
-		for _, b := range sources {
-			if a.Name == b.Name && a.Path == b.Path {
-				return true
-			}
+// sharedSources counts the sources that a snapshot has, too.
+func sharedSources(s *repo.Snapshot, sources []scan.Config) (n int) {
+	for _, b := range sources {
+		if slices.ContainsFunc(s.Sources, func(a repo.SourceInfo) bool { return a.Name == b.Name && a.Path == b.Path }) {
+			n++
 		}
 	}
-	return false
+	return n
 }
 
 // showBackup shows problems as they come, and the progress.

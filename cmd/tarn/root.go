@@ -51,12 +51,17 @@ func run(ctx context.Context, e *env, args []string) int {
 	root.SetOut(e.stdout)
 	root.SetErr(e.stderr)
 	stop := func() error { return nil }
+	understood := false
 	root.PersistentPreRunE = func(*cobra.Command, []string) (err error) {
+		understood = true
 		g.log = newLog(g)
 		stop, err = g.startProfiles()
 		return err
 	}
-	err := root.ExecuteContext(ctx)
+	cmd, err := root.ExecuteContextC(ctx)
+	if err != nil && !understood {
+		err = hinted{err, "See `" + cmd.CommandPath() + " --help`."}
+	}
 	if stopErr := stop(); err == nil {
 		err = stopErr
 	}

@@ -25,6 +25,9 @@ type Config struct {
 	Contents *catalog.Contents // in step with the repository's indexes
 	Sources  []scan.Config
 	Parent   *repo.Snapshot // nil compares with nothing
+	// Newest is the repository's newest snapshot, empty if there is none: the
+	// run's is to sort after it, whether or not that is the parent.
+	Newest tarn.SnapshotID
 
 	Host, User, Program string
 	Tags                []string
@@ -143,6 +146,9 @@ func newRun(cfg Config) *run {
 	// Ids of a run sort after all that came before it, so that archives
 	// extracted by hand in order end at the newest content.
 	after := cfg.Contents.Latest().Time()
+	if t := cfg.Newest.Time(); t.After(after) {
+		after = t
+	}
 	if p := cfg.Parent; p != nil {
 		r.result.Parent = p.ID
 		if t := p.ID.Time(); t.After(after) {
