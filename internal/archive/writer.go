@@ -1,6 +1,7 @@
 package archive
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -222,7 +223,8 @@ func (a *Writer) AddBytes(e *tarn.Entry, content []byte) (offset int64, err erro
 // Add adds a member and reads its content, e.Size bytes and never more; content
 // may be nil if there is none. It returns the offset of the content in the tar
 // stream. If there are fewer bytes, or reading fails, the member is completed
-// with zeros, the error is a *ShortError and the Writer can be used on.
+// with zeros, the error is a *ShortError and the Writer can be used on. If
+// reading fails because its context has ended, the archive is given up.
 func (a *Writer) Add(e *tarn.Entry, content io.Reader) (offset int64, err error) {
 	if e.Type != tarn.TypeFile || e.Size == 0 {
 		return a.AddBytes(e, nil)
@@ -247,6 +249,11 @@ func (a *Writer) Add(e *tarn.Entry, content io.Reader) (offset int64, err error)
 
 // short completes a member of whose content left bytes are missing.
 func (a *Writer) short(e *tarn.Entry, left int64, err error) error {
+	// Nobody waits for gigabytes of zeros in an archive that won't be kept.
+	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		a.fail(err)
+		return a.failed()
+	}
 	if errors.Is(err, io.EOF) {
 		err = io.ErrUnexpectedEOF
 	}
