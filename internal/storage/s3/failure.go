@@ -154,7 +154,8 @@ func (s *Storage) judge(f *failure) {
 	case "RestoreAlreadyInProgress":
 		f.kind = tarn.ErrThawing
 		return
-	case "ExpiredToken", "InvalidToken", "TokenRefreshRequired":
+	case "ExpiredToken", "InvalidToken", "TokenRefreshRequired",
+		"XAdminUserNotFound": // versitygw's, with 404, of an access key that it does not know
 		f.kind = tarn.ErrDenied
 		return
 	case "PermanentRedirect", "AuthorizationHeaderMalformed", "TemporaryRedirect", "IllegalLocationConstraintException":
