@@ -3,7 +3,10 @@
 package e2e_test
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
@@ -98,27 +101,16 @@ func change(t *testing.T, rng *rand.Rand, dir string) {
 	e2e.Write(t, filepath.Join(dir, "s1/large"), e2e.Content(rng.Uint64(), 9<<20))
 }
 
-// home is a place for repositories: a new one for each round.
+// home is a place for a repository.
 type home struct {
-	name string
-	// at returns the program's name of repository n and the library's view of
-	// its storage.
-	env []string
-	at  func(t *testing.T, n int) (string, func() storage.Storage)
+	location string // as the program is told
+	env      []string
+	open     func() (storage.Storage, error) // the library's view of it
 }
 
 func localHome(t *testing.T) home {
-	dir := e2e.Scratch(t)
-	return home{name: "local", at: func(t *testing.T, n int) (string, func() storage.Storage) {
-		path := filepath.Join(dir, strconv.Itoa(n))
-		return path, func() storage.Storage {
-			s, err := local.Create(path)
-			if err != nil {
-				t.Fatal(err)
-			}
-			return s
-		}
-	}}
+	path := filepath.Join(e2e.Scratch(t), "repository")
+	return home{location: path, open: func() (storage.Storage, error) { return local.Create(path) }}
 }
 
 // s3Home is a bucket on a server in this process that takes its time, so that
@@ -131,20 +123,9 @@ func s3Home(t *testing.T) home {
 		server.ServeHTTP(w, r)
 	}))
 	t.Cleanup(listener.Close)
-	return home{
-		name: "s3",
-		env:  []string{"AWS_ENDPOINT_URL_S3=" + listener.URL, "AWS_REGION=us-east-1", "AWS_ACCESS_KEY_ID=lab", "AWS_SECRET_ACCESS_KEY=labsecret", "AWS_EC2_METADATA_DISABLED=true"},
-		at: func(t *testing.T, n int) (string, func() storage.Storage) {
-			prefix := "r" + strconv.Itoa(n)
-			return "s3://tarn/" + prefix, func() storage.Storage {
-				s, err := s3.Open(t.Context(), s3.Config{Bucket: "tarn", Prefix: prefix, Endpoint: listener.URL, Region: "us-east-1", AccessKey: "lab", SecretKey: "labsecret"})
-				if err != nil {
-					t.Fatal(err)
-				}
-				return s
-			}
-		},
-	}
+	return home{location: "s3://tarn/p", env: s3Env(listener.URL), open: func() (storage.Storage, error) {
+		return s3.Open(context.Background(), s3.Config{Bucket: "tarn", Prefix: "p", Endpoint: listener.URL, Region: "us-east-1", AccessKey: "lab", SecretKey: "labsecret"})
+	}}
 }
 
 // killed starts the program and kills it after a while, and reports whether
@@ -171,51 +152,60 @@ func (p *person) killed(after time.Duration, args ...string) bool {
 // twice, and what comes back is the source.
 func TestKilledBackups(t *testing.T) {
 	t.Parallel()
-	for i, h := range []home{localHome(t), s3Home(t)} {
-		t.Run(h.name, func(t *testing.T) {
+	for name, make := range map[string]func(*testing.T) home{"local": localHome, "s3": s3Home} {
+		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			k := &killing{t: t, rng: random(t), home: h, encrypt: i == 1, left: kills(t, 26) / 2}
-			for round := 0; k.left > 0; round++ {
-				k.round(round)
+			rng, left := random(t), kills(t, 26)/2
+			for round := 0; left > 0 && !t.Failed(); round++ {
+				// A test of its own, so that what it takes is given back.
+				t.Run(strconv.Itoa(round), func(t *testing.T) {
+					k := &killing{t: t, rng: rng, home: make(t), encrypt: name == "s3", left: &left}
+					k.round()
+				})
 			}
 		})
 	}
 }
 
-// killing is a series of killed runs.
+// killing is a round of killed runs over one repository.
 type killing struct {
 	t       *testing.T
 	rng     *rand.Rand
 	home    home
 	encrypt bool
-	left    int // kills still to come
-	length  time.Duration
+	left    *int          // kills still to come
+	length  time.Duration // of a run that is let through
+}
+
+func (k *killing) storage() storage.Storage {
+	k.t.Helper()
+	s, err := k.home.open()
+	if err != nil {
+		k.t.Fatal(err)
+	}
+	return s
 }
 
 // round makes a repository, and backs two states of a source up into it, with
 // kills.
-func (k *killing) round(n int) {
+func (k *killing) round() {
 	t := k.t
 	p := newPerson(t, k.home.env...)
 	dir := source(t, k.rng)
-	repository, open := k.home.at(t, n)
-	args := []string{"backup", "-q", "--init", "-r", repository, "--archive-size", "1MiB", dir}
+	args := []string{"backup", "-q", "--init", "-r", k.home.location, "--archive-size", "1MiB", dir}
 	if !k.encrypt {
-		p.must("init", "-r", repository, "--no-encryption")
+		p.must("init", "-r", k.home.location, "--no-encryption")
 	}
-	if k.length == 0 { // how long a whole run takes here
-		other, _ := k.home.at(t, 1000)
-		began := time.Now()
-		newPerson(t, k.home.env...).must("backup", "-q", "--init", "-r", other, "--archive-size", "1MiB", dir)
-		k.length = time.Since(began)
-	}
+	began := time.Now()
+	newPerson(t).must("backup", "-q", "--init", "-r", filepath.Join(e2e.Scratch(t), "other"), "--archive-size", "1MiB", dir)
+	k.length = time.Since(began)
 	inFlight := 0
 	for range 2 {
-		inFlight += k.kill(p, args, open)
+		inFlight += k.kill(p, args)
 		p.must(args...)
 		b := p.bench(k.encrypt)
-		found := b.Check(t.Context(), open(), 10)
-		for h, archives := range b.Stored(t.Context(), open()) {
+		found := b.Check(t.Context(), k.storage(), 10)
+		for h, archives := range b.Stored(t.Context(), k.storage()) {
 			if len(archives) != 1 {
 				t.Errorf("content %s is in %d archives", h, len(archives))
 			}
@@ -224,7 +214,7 @@ func (k *killing) round(n int) {
 			t.Errorf("%d archives without an index after kills that had %d in flight", orphans, inFlight)
 		}
 		target := filepath.Join(e2e.Scratch(t), "back")
-		p.must("restore", "-q", "-r", repository, "--target", target, "latest")
+		p.must("restore", "-q", "-r", k.home.location, "--target", target, "latest")
 		b.Same(dir, filepath.Join(target, filepath.Base(dir)))
 		change(t, k.rng, dir)
 	}
@@ -236,22 +226,19 @@ const atOnce = 8
 
 // kill kills a few runs and looks at the repository after each. It returns how
 // many archives they can have had in flight.
-func (k *killing) kill(p *person, args []string, open func() storage.Storage) (inFlight int) {
+func (k *killing) kill(p *person, args []string) (inFlight int) {
 	t := k.t
 	for range 1 + k.rng.IntN(6) {
-		if k.left == 0 {
-			return inFlight
-		}
-		after := time.Duration(k.rng.Int64N(int64(k.length)))
-		if !p.killed(after, args...) {
+		after := time.Duration(k.rng.Int64N(int64(k.length) * 5 / 4))
+		if *k.left == 0 || !p.killed(after, args...) {
 			return inFlight // it was faster
 		}
-		k.left--
+		*k.left--
 		inFlight += atOnce
-		if _, err := repo.ReadConfig(t.Context(), open()); os.IsNotExist(err) {
+		if _, err := repo.ReadConfig(t.Context(), k.storage()); errors.Is(err, fs.ErrNotExist) {
 			continue // there is no repository yet
 		}
-		p.bench(k.encrypt).Check(t.Context(), open(), 0)
+		p.bench(k.encrypt).Check(t.Context(), k.storage(), 0)
 		if t.Failed() {
 			t.Fatalf("after a kill at %v", after)
 		}
@@ -274,24 +261,23 @@ func TestKilledRestores(t *testing.T) {
 	began := time.Now()
 	p.must(restore(filepath.Join(e2e.Scratch(t), "whole"))...)
 	length := time.Since(began)
-	temporary := 0
-	for left := kills(t, 16); left > 0; {
-		target := filepath.Join(e2e.Scratch(t), "target")
-		for range 1 + rng.IntN(4) {
-			if left == 0 || !p.killed(time.Duration(rng.Int64N(int64(length))), restore(target)...) {
-				break
+	temporary, left := 0, kills(t, 16)
+	for round := 0; left > 0 && !t.Failed(); round++ {
+		t.Run(strconv.Itoa(round), func(t *testing.T) {
+			target := filepath.Join(e2e.Scratch(t), "target")
+			for range 1 + rng.IntN(4) {
+				if left == 0 || !p.killed(time.Duration(rng.Int64N(int64(length))), restore(target)...) {
+					break
+				}
+				left--
+				temporary += len(temporaries(t, target))
 			}
-			left--
-			temporary += len(temporaries(t, target))
-		}
-		p.must(restore(target)...)
-		e2e.New(t, true).Same(dir, filepath.Join(target, filepath.Base(dir)))
-		if left := temporaries(t, target); len(left) > 0 {
-			t.Errorf("temporary files are left: %q", left)
-		}
-		if t.Failed() {
-			t.FailNow()
-		}
+			p.must(restore(target)...)
+			e2e.New(t, true).Same(dir, filepath.Join(target, filepath.Base(dir)))
+			if left := temporaries(t, target); len(left) > 0 {
+				t.Errorf("temporary files are left: %q", left)
+			}
+		})
 	}
 	t.Logf("the kills left %d temporary files, which the next runs removed", temporary)
 }

@@ -46,17 +46,24 @@ func TestMain(m *testing.M) {
 type person struct {
 	t    *testing.T
 	home string
+	tmp  string
+	uid  int // 0 is whoever runs the tests
 	env  []string
 }
 
 func newPerson(t *testing.T, env ...string) *person {
 	t.Helper()
-	p := &person{t: t, home: e2e.Scratch(t)}
+	p := &person{t: t, home: e2e.Scratch(t), tmp: e2e.Scratch(t)}
 	p.env = append([]string{
-		"HOME=" + p.home, "PATH=" + os.Getenv("PATH"), "TMPDIR=" + e2e.Scratch(t), "GOMAXPROCS=2",
+		"HOME=" + p.home, "PATH=" + os.Getenv("PATH"), "TMPDIR=" + p.tmp, "GOMAXPROCS=2",
 		"XDG_CONFIG_HOME=" + p.config(), "XDG_CACHE_HOME=" + filepath.Join(p.home, "cache"), "XDG_DATA_HOME=" + filepath.Join(p.home, "data"),
 	}, env...)
 	return p
+}
+
+// s3Env is what the AWS SDK reads of the environment, for a lab.
+func s3Env(url string) []string {
+	return []string{"AWS_ENDPOINT_URL_S3=" + url, "AWS_REGION=us-east-1", "AWS_ACCESS_KEY_ID=lab", "AWS_SECRET_ACCESS_KEY=labsecret", "AWS_EC2_METADATA_DISABLED=true"}
 }
 
 func (p *person) config() string { return filepath.Join(p.home, "config") }
@@ -70,6 +77,7 @@ func (p *person) command(args ...string) *exec.Cmd {
 	}
 	cmd := exec.CommandContext(context.Background(), path, args...)
 	cmd.Env = p.env
+	p.become(cmd)
 	return cmd
 }
 
