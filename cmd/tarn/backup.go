@@ -110,6 +110,7 @@ func (g *globals) backupTo(ctx context.Context, o *opened, f backupFlags, source
 	if err != nil {
 		return err
 	}
+	g.leaveOut(o.dirs, o.location, sources)
 	cfg.Sources = sources
 	if err := g.sync(ctx, o); err != nil {
 		return err

@@ -109,7 +109,7 @@ func (g *globals) create(ctx context.Context, dirs machine.Dirs, location string
 		return nil, err
 	}
 	g.created(location, r, saved)
-	return &opened{r, dirs, contents}, g.remember(dirs, location, r, nil)
+	return &opened{r, dirs, location, contents}, g.remember(dirs, location, r, nil)
 }
 
 // created tells the user what was made, and what losing the identity means.

@@ -28,6 +28,7 @@ import (
 type opened struct {
 	*repo.Repo
 	dirs     machine.Dirs
+	location string
 	contents *catalog.Contents
 }
 
@@ -123,7 +124,7 @@ func (g *globals) openAt(ctx context.Context, dirs machine.Dirs, location string
 	if err != nil {
 		return nil, err
 	}
-	return &opened{r, dirs, contents}, g.remember(dirs, location, r, known)
+	return &opened{r, dirs, location, contents}, g.remember(dirs, location, r, known)
 }
 
 func padded(key []byte) (k [32]byte) {

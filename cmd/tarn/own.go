@@ -1,0 +1,54 @@
+package main
+
+import (
+	"path/filepath"
+	"strings"
+
+	"github.com/tarn-backup/tarn/internal/machine"
+	"github.com/tarn-backup/tarn/internal/scan"
+)
+
+// leaveOut keeps what tarn itself writes while it runs out of the sources: a
+// repository that was backed up into itself would grow with each run, and the
+// cache is a copy of what the repository has.
+func (g *globals) leaveOut(dirs machine.Dirs, location string, sources []scan.Config) {
+	for _, own := range []string{location, dirs.Cache} {
+		if strings.Contains(own, "://") {
+			continue
+		}
+		for i := range sources {
+			pattern := patternBelow(sources[i].Path, own)
+			if pattern == "" {
+				continue
+			}
+			g.log.Info("leaving out what belongs to tarn", "path", own)
+			sources[i].Excludes = append(sources[i].Excludes[:len(sources[i].Excludes):len(sources[i].Excludes)], pattern)
+		}
+	}
+}
+
+// patternBelow returns the exclude pattern that matches just the folder inside
+// of the source; "" if it does not lie there.
+func patternBelow(source, folder string) string {
+	rel, err := filepath.Rel(resolved(source), resolved(folder))
+	if err != nil || rel == "." || !filepath.IsLocal(rel) {
+		return ""
+	}
+	var b strings.Builder
+	b.WriteByte('/')
+	for _, c := range []byte(filepath.ToSlash(rel)) {
+		if strings.IndexByte(`*?[]\ `, c) >= 0 {
+			b.WriteByte('\\')
+		}
+		b.WriteByte(c)
+	}
+	return b.String()
+}
+
+// resolved follows links as far as the path exists.
+func resolved(path string) string {
+	if p, err := filepath.EvalSymlinks(path); err == nil {
+		return p
+	}
+	return path
+}
