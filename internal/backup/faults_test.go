@@ -193,46 +193,44 @@ func TestEveryRequestOfABackupFails(t *testing.T) {
 			t.Fatalf("%d requests are no test", requests)
 		}
 		for _, kind := range storagetest.Kinds {
-			for n := 1; n <= requests; n++ {
-				m := base.Clone()
-				b := first.Amnesiac()
-				seen := false
-				m.SetHook(func(r storagetest.Request) storagetest.Fault {
-					if r.N != n {
-						return storagetest.Fault{}
-					}
-					seen = true
-					return storagetest.Fault{Kind: kind, At: int64(n*37) % 300}
-				})
-				_, err := b.Backup(t.Context(), m, after, nil)
-				log := m.Requests()
-				what := fmt.Sprintf("encrypt=%v: %v of %d", encrypt, kind, n)
-				if n <= len(log) {
-					what = fmt.Sprintf("encrypt=%v: %v in request %d (%s %s)", encrypt, kind, n, log[n-1].Op, log[n-1].Key)
+			t.Run(fmt.Sprintf("encrypt=%v/%v", encrypt, kind), func(t *testing.T) {
+				t.Parallel()
+				for n := 1; n <= requests; n++ {
+					backupUnaided(t, first.Amnesiac(), base.Clone(), after, n, kind)
 				}
-				if !seen {
-					t.Errorf("%s: it did not fire", what)
-				}
-				m.SetHook(nil)
-				fails := kind == storagetest.FailBefore || kind == storagetest.FailAfter
-				if err == nil && fails && log[n-1].Op != storagetest.OpGet || err != nil && !clear(err) {
-					t.Errorf("%s: %v", what, err)
-				}
-				b.Check(t.Context(), m, 100)
-				if _, err := b.Backup(t.Context(), m, after, nil); err != nil {
-					t.Errorf("%s: the same run again: %v", what, err)
-				}
-				b.Check(t.Context(), m, 100)
-				for h, archives := range b.Stored(t.Context(), m) {
-					if len(archives) != 1 {
-						t.Errorf("%s: content %s is in %d indexes", what, h, len(archives))
-					}
-				}
-				b.Stranger().Restored(t.Context(), m, after)
-				if t.Failed() {
-					t.Fatalf("%s: first error %v", what, err)
-				}
-			}
+			})
 		}
+	}
+}
+
+// backupUnaided backs up with a fault in request n, and then without one.
+func backupUnaided(t *testing.T, b *e2e.Bench, m *storagetest.Memory, after string, n int, kind storagetest.Kind) {
+	t.Helper()
+	m.SetHook(storagetest.FailNth(n, storagetest.Fault{Kind: kind, At: int64(n*37) % 300}))
+	_, err := b.Backup(t.Context(), m, after, nil)
+	m.SetHook(nil)
+	log := m.Requests()
+	if len(log) < n {
+		t.Fatalf("%v in request %d: it did not fire", kind, n)
+	}
+	op := log[n-1].Op
+	what := fmt.Sprintf("%v in request %d (%s %s)", kind, n, op, log[n-1].Key)
+	fails := kind == storagetest.FailBefore || kind == storagetest.FailAfter
+	if err == nil && fails && op != storagetest.OpGet || err != nil && !clear(err) {
+		t.Errorf("%s: %v", what, err)
+	}
+	b.Check(t.Context(), m, 100)
+	if _, err := b.Backup(t.Context(), m, after, nil); err != nil {
+		t.Errorf("%s: the same run again: %v", what, err)
+	}
+	b.Check(t.Context(), m, 100)
+	for h, archives := range b.Stored(t.Context(), m) {
+		if len(archives) != 1 {
+			t.Errorf("%s: content %s is in %d indexes", what, h, len(archives))
+		}
+	}
+	b.Stranger().Restored(t.Context(), m, after)
+	if t.Failed() {
+		t.Fatalf("%s: first error %v", what, err)
 	}
 }

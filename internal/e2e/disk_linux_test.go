@@ -45,15 +45,6 @@ func (d disk) remount(size string, readOnly bool) {
 	}
 }
 
-// fails runs the program, which has to fail with exit code 1 and an error that
-// says so.
-func (p *person) fails(says string, args ...string) {
-	p.t.Helper()
-	if code, out := p.run(args...); code != 1 || !strings.Contains(out, says) || strings.Contains(out, "panic") {
-		p.t.Errorf("tarn %s: exit code %d, want 1 and %q\n%s", strings.Join(args, " "), code, says, out)
-	}
-}
-
 func bigSource(t *testing.T) string {
 	t.Helper()
 	dir := filepath.Join(e2e.Scratch(t), "src")

@@ -103,6 +103,15 @@ func (p *person) must(args ...string) string {
 	return out
 }
 
+// fails runs the program, which has to fail with exit code 1 and an error that
+// says so.
+func (p *person) fails(says string, args ...string) {
+	p.t.Helper()
+	if code, out := p.run(args...); code != 1 || !strings.Contains(out, says) || strings.Contains(out, "panic") {
+		p.t.Errorf("tarn %s: exit code %d, want 1 and %q\n%s", strings.Join(args, " "), code, says, out)
+	}
+}
+
 // bench is the library's view of the person's repository.
 func (p *person) bench(encrypted bool) *e2e.Bench {
 	p.t.Helper()
