@@ -320,6 +320,29 @@ func TestUnreadable(t *testing.T) {
 	}
 }
 
+// repository returns the repository's id.
+func (w *world) repository() string {
+	w.t.Helper()
+	cfg, err := repo.ReadConfig(w.t.Context(), w.store)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return cfg.ID
+}
+
+// TestKilledInit: what an init has left that was killed costs nothing.
+func TestKilledInit(t *testing.T) {
+	w, killed := newWorld(t, true), newWorld(t, true)
+	w.standard()
+	killed.standard()
+	key := killed.keys("keys/")[0]
+	w.store.Plant(key, killed.store.Bytes(key))
+	res := w.check(check.Config{})
+	if len(res.Damages) > 0 || !slices.ContainsFunc(res.Notes, func(n string) bool { return strings.Contains(n, key) }) {
+		t.Errorf("%+v, notes %q", res.Damages, res.Notes)
+	}
+}
+
 // TestAttacker: what someone without the key puts in is refused by name.
 func TestAttacker(t *testing.T) {
 	w, thief := newWorld(t, true), newWorld(t, true)
@@ -327,7 +350,8 @@ func TestAttacker(t *testing.T) {
 	thief.standard()
 	for _, prefix := range []string{"keys/", "snapshots/", "indexes/", "trees/"} {
 		key := thief.keys(prefix)[0]
-		w.store.Plant(key, thief.store.Bytes(key))
+		// In clear text he writes what he likes: the id of this repository.
+		w.store.Plant(key, bytes.ReplaceAll(thief.store.Bytes(key), []byte(thief.repository()), []byte(w.repository())))
 	}
 	res := w.check(check.Config{})
 	var keys []string

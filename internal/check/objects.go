@@ -89,7 +89,10 @@ func (r *run) basics(ctx context.Context) error {
 		}
 	}
 	for _, id := range r.listed.keys {
-		if err := r.fresh.CheckKeys(ctx, id); err != nil {
+		err := r.fresh.CheckKeys(ctx, id)
+		if errors.Is(err, repo.ErrForeignKeys) {
+			r.note("keys/%s.json is of another repository, as a killed init leaves one; nothing uses it", id)
+		} else if err != nil {
 			if _, err := r.fault(ctx, "keys/"+string(id)+".json", err); err != nil {
 				return err
 			}

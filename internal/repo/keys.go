@@ -129,14 +129,21 @@ func (r *Repo) inForce(ctx context.Context, all []tarn.KeysID) (*storedKeys, err
 	return nil, fmt.Errorf("no keys object of %s is authentic: %w", r.storage.Location(), tarn.ErrNotAuthentic)
 }
 
+// ErrForeignKeys says that a keys object names another repository, as the one
+// does that a killed init has left. It is never used, whoever wrote it.
+var ErrForeignKeys = errors.New("keys of another repository")
+
 // checkKeys refuses a keys object that was not written for this repository by
 // a holder of its key.
 func (r *Repo) checkKeys(k *storedKeys) error {
+	if k.Repository != r.Config.ID {
+		return fmt.Errorf("%w: %w", ErrForeignKeys, tarn.ErrNotAuthentic)
+	}
 	if err := checkSeal(r.key, labelKeys, k.data); err != nil {
 		return err
 	}
-	if k.ID != k.id || k.Repository != r.Config.ID || k.Config != r.config {
-		return fmt.Errorf("it was written for another repository, name or configuration: %w", tarn.ErrNotAuthentic)
+	if k.ID != k.id || k.Config != r.config {
+		return fmt.Errorf("it was written for another name or configuration: %w", tarn.ErrNotAuthentic)
 	}
 	return nil
 }
