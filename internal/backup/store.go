@@ -20,7 +20,7 @@ func (p *packer) store(it *item) error {
 	e := &it.entry
 	switch {
 	case e.Type == tarn.TypeDir:
-		if it.old == nil {
+		if it.old == nil || it.old.Type != tarn.TypeDir {
 			p.pushDir(e)
 		}
 		return nil
