@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"encoding/binary"
 	"math/rand/v2"
 	"os"
@@ -17,7 +18,7 @@ import (
 // backup program.
 func oddTree(t *testing.T, dir string) {
 	t.Helper()
-	b := &builder{t: t, rng: rand.NewChaCha8([32]byte{1})}
+	b := &builder{t: t, rng: newRandom(1)}
 	b.mkdir(dir)
 	b.dir = dir
 	b.content()
@@ -36,6 +37,26 @@ type builder struct {
 	dir string
 	rng *rand.ChaCha8
 }
+
+func newRandom(seed byte) *rand.ChaCha8 { return rand.NewChaCha8([32]byte{seed}) }
+
+// newContent returns n bytes that follow from the seed and do not compress.
+func newContent(seed byte, n int) []byte {
+	data := make([]byte, n)
+	newRandom(seed).Read(data) // never fails, by its contract
+	return data
+}
+
+func readFile(t *testing.T, path string) []byte {
+	t.Helper()
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
+
+func sum(data []byte) [32]byte { return sha256.Sum256(data) }
 
 func (b *builder) check(err error) {
 	b.t.Helper()
@@ -97,6 +118,11 @@ func (b *builder) names() {
 		b.file("name dirs/"+n+"/"+n, []byte(n))
 		b.check(os.Symlink(n, b.path("names/")+n[:min(len(n), 250)]+" link"))
 	}
+	for _, n := range []string{"file then folder", "file then link", "link then folder"} {
+		b.file("photos/2012/deeper/"+n, []byte(n))
+	}
+	b.file("photos/2012/deeper/folder then file/x/y", []byte("x"))
+	b.file("photos/2012/deeper/folder then link/x", []byte("x"))
 	b.file("a", []byte("a")) // beside a.b and a/b in order
 	b.file("a.b/c", []byte("c"))
 	b.file("a!b/c", []byte("c"))
