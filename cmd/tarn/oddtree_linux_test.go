@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"crypto/sha256"
 	"encoding/binary"
 	"math/rand/v2"
 	"os"
@@ -37,26 +36,6 @@ type builder struct {
 	dir string
 	rng *rand.ChaCha8
 }
-
-func newRandom(seed byte) *rand.ChaCha8 { return rand.NewChaCha8([32]byte{seed}) }
-
-// newContent returns n bytes that follow from the seed and do not compress.
-func newContent(seed byte, n int) []byte {
-	data := make([]byte, n)
-	newRandom(seed).Read(data) // never fails, by its contract
-	return data
-}
-
-func readFile(t *testing.T, path string) []byte {
-	t.Helper()
-	data, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return data
-}
-
-func sum(data []byte) [32]byte { return sha256.Sum256(data) }
 
 func (b *builder) check(err error) {
 	b.t.Helper()
