@@ -14,6 +14,9 @@ import (
 	"golang.org/x/term"
 )
 
+// patience is how long an interrupted command may take to end by itself.
+const patience = 1500 * time.Millisecond
+
 func main() {
 	// The heap is mostly buffers that are used again: collecting more often
 	// costs little time, and keeps the program small.
@@ -21,9 +24,13 @@ func main() {
 	debug.SetMemoryLimit(256 << 20) // soft: collect harder before growing
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	go func() { // a second interrupt ends the program at once
+	go func() {
 		<-ctx.Done()
-		stop()
+		stop() // a second interrupt ends the program at once
+		// So does a disk that takes its time to sync: whatever is left undone
+		// then is what a kill leaves undone, and that is safe.
+		time.Sleep(patience)
+		os.Exit(exitInterrupted)
 	}()
 	os.Exit(run(ctx, osEnv(), os.Args[1:]))
 }
