@@ -201,12 +201,13 @@ func (k *keysObject) openSecret(given []age.Identity, ui *UI) (Key, []*age.X2551
 		plain, err = unarmored(k.Secret, given...)
 	}
 	if err != nil && noMatch(err) {
-		if id := k.askPassphrase(ui); id != nil {
+		var id age.Identity
+		if id, err = k.askPassphrase(ui); err == nil {
 			plain, err = unarmored(k.Secret, id)
 		}
 	}
 	if err != nil {
-		if noMatch(err) {
+		if noMatch(err) && !errors.Is(err, tarn.ErrNoIdentity) {
 			err = tarn.ErrNoIdentity
 		}
 		return Key{}, nil, err
@@ -218,22 +219,23 @@ func (k *keysObject) openSecret(given []age.Identity, ui *UI) (Key, []*age.X2551
 	return s.open()
 }
 
-// askPassphrase returns an identity that a passphrase opened, or nil.
-func (k *keysObject) askPassphrase(ui *UI) age.Identity {
+// askPassphrase returns an identity that a passphrase opens; without one, an
+// error that wraps tarn.ErrNoIdentity.
+func (k *keysObject) askPassphrase(ui *UI) (age.Identity, error) {
 	if ui == nil || ui.Passphrase == nil || !slices.ContainsFunc(k.Recipients, func(r Recipient) bool { return r.Identity != "" }) {
-		return nil
+		return nil, tarn.ErrNoIdentity
 	}
 	passphrase, err := ui.Passphrase()
 	if err != nil {
-		return nil
+		return nil, fmt.Errorf("%w: %w", tarn.ErrNoIdentity, err)
 	}
 	for _, r := range k.Recipients {
 		if r.Identity == "" {
 			continue
 		}
 		if id, err := openPassphrase(r, passphrase); err == nil {
-			return id
+			return id, nil
 		}
 	}
-	return nil
+	return nil, fmt.Errorf("%w: the passphrase is not one of its", tarn.ErrNoIdentity)
 }

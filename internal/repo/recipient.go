@@ -32,6 +32,8 @@ const labelRepository = "repository"
 // ssh-rsa …, or age1<plugin>1…, for which ui is asked.
 func ParseRecipient(s string, ui *plugin.ClientUI) (r age.Recipient, direct bool, err error) {
 	switch {
+	case strings.HasPrefix(strings.ToUpper(strings.TrimSpace(s)), "AGE-"): // which no error shall repeat
+		return nil, false, errors.New("recipient AGE-…: that is an identity, a secret; want its public key (age-keygen -y shows it)")
 	case strings.HasPrefix(s, "ssh-"):
 		r, err = agessh.ParseRecipient(s)
 		direct = true

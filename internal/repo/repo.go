@@ -182,7 +182,11 @@ func (r *Repo) findKey(ctx context.Context, all []tarn.KeysID) (*storedKeys, []*
 		case err == nil:
 			r.warnKeys(keysKey(id), fmt.Errorf("its key is not that of %s: %w", configName, tarn.ErrNotAuthentic))
 			result = tarn.ErrNotAuthentic
-		case !errors.Is(err, tarn.ErrNoIdentity):
+		case errors.Is(err, tarn.ErrNoIdentity):
+			if result == tarn.ErrNoIdentity { // of the newest, which says more
+				result = err
+			}
+		default:
 			r.warnKeys(keysKey(id), err)
 		}
 	}
