@@ -78,7 +78,7 @@ func (g *globals) backup(ctx context.Context, f backupFlags, args []string) erro
 	if err != nil {
 		return err
 	}
-	o, err := g.openOrCreate(ctx, f.init)
+	o, err := g.openOrCreate(ctx, f.init, f.dryRun)
 	if err != nil {
 		return err
 	}
@@ -87,11 +87,11 @@ func (g *globals) backup(ctx context.Context, f backupFlags, args []string) erro
 }
 
 // openOrCreate opens the repository, and makes it if --init says so or if it is
-// the embedded default.
-func (g *globals) openOrCreate(ctx context.Context, create bool) (*opened, error) {
+// the embedded default, but not in a dry run.
+func (g *globals) openOrCreate(ctx context.Context, create, dryRun bool) (*opened, error) {
 	o, err := g.open(ctx)
 	var missing hinted
-	if err == nil || !errors.As(err, &missing) || !create && g.repo != "" || !strings.HasPrefix(err.Error(), "no repository") {
+	if err == nil || dryRun || !errors.As(err, &missing) || !create && g.repo != "" || !strings.HasPrefix(err.Error(), "no repository") {
 		return o, err
 	}
 	dirs, err := machine.UserDirs(g.getenv)
@@ -271,7 +271,7 @@ func (g *globals) showBackup(cfg *backup.Config) (stop func()) {
 			g.printJSON(map[string]string{"type": "problem", "path": path, "error": err.Error()})
 			return
 		}
-		bar.print(g, fmt.Sprintf("tarn: %s: %v", printable(path), err))
+		bar.print(g, fmt.Sprintf("tarn: %s: %s", printable(path), printableError(err)))
 	}
 	if g.quiet {
 		return func() {}
@@ -304,6 +304,6 @@ func (g *globals) reportBackup(f backupFlags, res *backup.Result) {
 		g.say("snapshot %s in %s", res.Snapshot, formatDuration(res.Duration))
 	}
 	if res.Problems > 0 {
-		fmt.Fprintf(g.stderr, "tarn: %s could not be backed up as they are (listed above)\n", formatCount(int64(res.Problems), "file", "files"))
+		fmt.Fprintf(g.stderr, "tarn: %s (listed above)\n", formatCount(int64(res.Problems), "file could not be backed up as it is", "files could not be backed up as they are"))
 	}
 }

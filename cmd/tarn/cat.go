@@ -69,11 +69,16 @@ func newDump(g *globals) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			for _, p := range paths {
+				if _, err := browse.Entry(ctx, o.Repo, s, p); err != nil {
+					return err
+				}
+			}
 			skipped := 0
 			w := bufio.NewWriterSize(g.stdout, 1<<20)
 			err = restore.Dump(ctx, o.Repo, o.contents, s, paths, w, func(path string, err error) {
 				skipped++
-				fmt.Fprintf(g.stderr, "tarn: %s: %v\n", printable(path), err)
+				fmt.Fprintf(g.stderr, "tarn: %s: %s\n", printable(path), printableError(err))
 			})
 			if err := errors.Join(err, w.Flush()); err != nil {
 				return err

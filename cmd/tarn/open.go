@@ -164,6 +164,10 @@ func (g *globals) options(dirs machine.Dirs) repo.Options {
 		}
 	} else if p := g.getenv("TARN_PASSPHRASE"); p != "" {
 		opts.UI.Passphrase = func() (string, error) { return p, nil }
+	} else {
+		opts.UI.Passphrase = func() (string, error) {
+			return "", errors.New("there is no terminal to ask for the passphrase: set TARN_PASSPHRASE")
+		}
 	}
 	return opts
 }
@@ -234,6 +238,6 @@ func (g *globals) snapshotError(id tarn.SnapshotID, err error) error {
 	if errors.Is(err, tarn.ErrNoIdentity) {
 		return err // no other will be readable either
 	}
-	fmt.Fprintf(g.stderr, "tarn: snapshot %s is not usable: %v\n", id, err)
+	fmt.Fprintf(g.stderr, "tarn: snapshot %s is not usable: %s\n", id, printableError(err))
 	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 	"unicode"
+	"unicode/utf8"
 )
 
 // printJSON prints one document on a line of its own.
@@ -82,10 +83,30 @@ func formatDuration(d time.Duration) string {
 // printable shows a name on one line of a terminal: control characters and
 // bytes that are not text can't move the cursor or forge a line.
 func printable(name string) string {
-	for _, r := range name {
-		if r == unicode.ReplacementChar || !unicode.IsPrint(r) {
-			return strconv.Quote(name)
-		}
+	if strings.ContainsFunc(name, unprintable) {
+		return strconv.Quote(name)
 	}
 	return name
+}
+
+func unprintable(r rune) bool { return r == unicode.ReplacementChar || !unicode.IsPrint(r) }
+
+// printableError shows an error, which may repeat a name, without such characters.
+func printableError(err error) string {
+	text := err.Error()
+	if !strings.ContainsFunc(text, unprintable) {
+		return text
+	}
+	var b strings.Builder
+	for len(text) > 0 {
+		_, n := utf8.DecodeRuneInString(text)
+		if c := text[:n]; strings.ContainsFunc(c, unprintable) {
+			q := strconv.Quote(c)
+			b.WriteString(q[1 : len(q)-1])
+		} else {
+			b.WriteString(c)
+		}
+		text = text[n:]
+	}
+	return b.String()
 }

@@ -37,7 +37,7 @@ func (g *globals) rebuild(ctx context.Context, o *opened) error {
 		g.reportRebuild(res)
 	}
 	for _, p := range res.Problems {
-		fmt.Fprintf(g.stderr, "tarn: %s: %v\n", printable(p.Key), p.Err)
+		fmt.Fprintf(g.stderr, "tarn: %s: %s\n", printable(p.Key), printableError(p.Err))
 		if p.Advice != "" {
 			fmt.Fprintf(g.stderr, "      %s\n", p.Advice)
 		}

@@ -96,7 +96,7 @@ func (g *globals) showRestore(cfg *restore.Config) (stop func()) {
 			g.printJSON(map[string]string{"type": "problem", "path": path, "error": err.Error()})
 			return
 		}
-		bar.print(g, fmt.Sprintf("tarn: %s: %v", printable(path), err))
+		bar.print(g, fmt.Sprintf("tarn: %s: %s", printable(path), printableError(err)))
 		if errors.Is(err, fs.ErrExist) {
 			bar.print(g, "      (--overwrite changed or always replaces it)")
 		}

@@ -70,7 +70,7 @@ func run(ctx context.Context, e *env, args []string) int {
 		if code == exitInterrupted {
 			err = errors.New("interrupted")
 		}
-		fmt.Fprintf(e.stderr, "tarn: %v\n", err)
+		fmt.Fprintf(e.stderr, "tarn: %s\n", printableError(err))
 		if hint := hintFor(err); hint != "" {
 			fmt.Fprintf(e.stderr, "      %s\n", hint)
 		}

@@ -135,6 +135,7 @@ var varying = []struct {
 	{regexp.MustCompile(`\b[0-9a-f]{16}\b`), "HALF"},
 	{regexp.MustCompile(`\b[0-9a-f]{8}\b`), "SHORT"},
 	{regexp.MustCompile(`\b\d+(\.\d+)?(µs|ms|s)\b`), "DURATION"},
+	{regexp.MustCompile(`(?m)^([-dlpscb][-rwxsStT]{9}) +\S+ +\S+ +`), "$1 USER GROUP "},
 	{regexp.MustCompile(` +`), " "},
 }
 
