@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"flag"
-	"fmt"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -139,15 +138,10 @@ func programs(t *testing.T, names ...string) {
 	t.Helper()
 	for _, name := range names {
 		if _, err := exec.LookPath(name); err != nil {
-			missing(t, fmt.Sprintf("the program %s is not installed", name))
+			if os.Getenv("TARN_REQUIRE_PROGRAMS") != "" {
+				t.Fatalf("the program %s is not installed, and TARN_REQUIRE_PROGRAMS is set", name)
+			}
+			t.Skipf("the program %s is not installed", name)
 		}
 	}
-}
-
-func missing(t *testing.T, what string) {
-	t.Helper()
-	if os.Getenv("TARN_REQUIRE_PROGRAMS") != "" {
-		t.Fatalf("%s, and TARN_REQUIRE_PROGRAMS is set", what)
-	}
-	t.Skip(what)
 }
