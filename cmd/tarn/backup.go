@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 
 	"github.com/spf13/cobra"
 
@@ -262,17 +261,8 @@ func sharedSources(s *repo.Snapshot, sources []scan.Config) (n int) {
 
 // showBackup shows problems as they come, and the progress.
 func (g *globals) showBackup(cfg *backup.Config) (stop func()) {
-	var mu sync.Mutex
 	var bar *progress
-	cfg.Problem = func(path string, err error) {
-		mu.Lock()
-		defer mu.Unlock()
-		if g.json {
-			g.printJSON(map[string]string{"type": "problem", "path": path, "error": err.Error()})
-			return
-		}
-		bar.print(g, fmt.Sprintf("tarn: %s: %s", printable(path), printableError(err)))
-	}
+	cfg.Problem = g.problems(&bar)
 	if g.quiet {
 		return func() {}
 	}

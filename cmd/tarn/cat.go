@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tarn-backup/tarn/internal/browse"
+	"github.com/tarn-backup/tarn/internal/repo"
 	"github.com/tarn-backup/tarn/internal/restore"
 )
 
@@ -21,16 +22,8 @@ func newCat(g *globals) *cobra.Command {
 	filter := filterFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		ctx := cmd.Context()
-		return g.with(ctx, func(o *opened) error {
+		return g.withSnapshot(ctx, filter, args, func(o *opened, s *repo.Snapshot, paths []string) error {
 			if err := g.sync(ctx, o); err != nil {
-				return err
-			}
-			s, err := browse.Find(ctx, o.Repo, args[0], *filter)
-			if err != nil {
-				return err
-			}
-			paths, err := browse.CleanPaths(args[1:])
-			if err != nil {
 				return err
 			}
 			if len(paths) == 0 {
@@ -57,26 +50,13 @@ func newDump(g *globals) *cobra.Command {
 	filter := filterFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		ctx := cmd.Context()
-		return g.with(ctx, func(o *opened) error {
+		return g.withSnapshot(ctx, filter, args, func(o *opened, s *repo.Snapshot, paths []string) error {
 			if err := g.sync(ctx, o); err != nil {
 				return err
 			}
-			s, err := browse.Find(ctx, o.Repo, args[0], *filter)
-			if err != nil {
-				return err
-			}
-			paths, err := browse.CleanPaths(args[1:])
-			if err != nil {
-				return err
-			}
-			for _, p := range paths {
-				if _, err := browse.Entry(ctx, o.Repo, s, p); err != nil {
-					return err
-				}
-			}
 			skipped := 0
 			w := bufio.NewWriterSize(g.stdout, 1<<20)
-			err = restore.Dump(ctx, o.Repo, o.contents, s, paths, w, func(path string, err error) {
+			err := restore.Dump(ctx, o.Repo, o.contents, s, paths, w, func(path string, err error) {
 				skipped++
 				fmt.Fprintf(g.stderr, "tarn: %s: %s\n", printable(path), printableError(err))
 			})

@@ -2,13 +2,11 @@ package main
 
 import (
 	"fmt"
-	"io/fs"
 	"strconv"
 
 	"github.com/spf13/cobra"
 
 	"github.com/tarn-backup/tarn"
-	"github.com/tarn-backup/tarn/internal/browse"
 	"github.com/tarn-backup/tarn/internal/repo"
 )
 
@@ -23,27 +21,14 @@ With --json it prints the tree's own lines (docs/format.md).` + "\n" + exitCodes
 	filter := filterFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		ctx := cmd.Context()
-		return g.with(ctx, func(o *opened) error {
-			s, err := browse.Find(ctx, o.Repo, args[0], *filter)
-			if err != nil {
-				return err
-			}
-			paths, err := browse.CleanPaths(args[1:])
-			if err != nil {
-				return err
-			}
-			found := false
+		return g.withSnapshot(ctx, filter, args, func(o *opened, s *repo.Snapshot, paths []string) error {
 			for e, err := range o.Entries(ctx, s, paths) {
 				if err != nil {
 					return err
 				}
-				found = true
 				if err := g.printEntry(e); err != nil {
 					return err
 				}
-			}
-			if !found && len(paths) > 0 {
-				return fmt.Errorf("%q in snapshot %s: %w", paths[0], s.ID, fs.ErrNotExist)
 			}
 			return nil
 		})

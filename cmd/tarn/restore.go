@@ -5,11 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"sync"
 
 	"github.com/spf13/cobra"
 
-	"github.com/tarn-backup/tarn/internal/browse"
+	"github.com/tarn-backup/tarn/internal/repo"
 	"github.com/tarn-backup/tarn/internal/restore"
 )
 
@@ -47,31 +46,19 @@ not fetched again, so that the same command goes on where an interrupted one sto
 		if err != nil {
 			return err
 		}
-		return g.with(cmd.Context(), func(o *opened) error { return g.restore(cmd.Context(), o, f, policy, *filter, args) })
+		return g.withSnapshot(cmd.Context(), filter, args, func(o *opened, s *repo.Snapshot, paths []string) error {
+			return g.restore(cmd.Context(), o, restore.Config{
+				Repo: o.Repo, Contents: o.contents, Snapshot: s, Paths: paths, Target: f.target, Overwrite: policy,
+				Delete: f.delete, DryRun: f.dryRun, Verify: f.verify, Log: g.log,
+			})
+		})
 	}
 	return cmd
 }
 
-func (g *globals) restore(ctx context.Context, o *opened, f restoreFlags, policy restore.Overwrite, filter browse.Filter, args []string) error {
+func (g *globals) restore(ctx context.Context, o *opened, cfg restore.Config) error {
 	if err := g.sync(ctx, o); err != nil {
 		return err
-	}
-	s, err := browse.Find(ctx, o.Repo, args[0], filter)
-	if err != nil {
-		return err
-	}
-	paths, err := browse.CleanPaths(args[1:])
-	if err != nil {
-		return err
-	}
-	for _, p := range paths {
-		if _, err := browse.Entry(ctx, o.Repo, s, p); err != nil {
-			return err
-		}
-	}
-	cfg := restore.Config{
-		Repo: o.Repo, Contents: o.contents, Snapshot: s, Paths: paths, Target: f.target, Overwrite: policy,
-		Delete: f.delete, DryRun: f.dryRun, Verify: f.verify, Log: g.log,
 	}
 	stop := g.showRestore(&cfg)
 	res, err := restore.Run(ctx, cfg)
@@ -79,7 +66,7 @@ func (g *globals) restore(ctx context.Context, o *opened, f restoreFlags, policy
 	if err != nil {
 		return err
 	}
-	g.reportRestore(f, res)
+	g.reportRestore(cfg, res)
 	if res.Problems > 0 {
 		return errProblems
 	}
@@ -87,19 +74,13 @@ func (g *globals) restore(ctx context.Context, o *opened, f restoreFlags, policy
 }
 
 func (g *globals) showRestore(cfg *restore.Config) (stop func()) {
-	var mu sync.Mutex
 	var bar *progress
+	show := g.problems(&bar)
 	cfg.Problem = func(path string, err error) {
-		mu.Lock()
-		defer mu.Unlock()
-		if g.json {
-			g.printJSON(map[string]string{"type": "problem", "path": path, "error": err.Error()})
-			return
-		}
-		bar.print(g, fmt.Sprintf("tarn: %s: %s", printable(path), printableError(err)))
 		if errors.Is(err, fs.ErrExist) {
-			bar.print(g, "      (--overwrite changed or always replaces it)")
+			err = fmt.Errorf("%w (--overwrite changed or always replaces it)", err)
 		}
+		show(path, err)
 	}
 	if g.quiet {
 		return func() {}
@@ -114,25 +95,25 @@ func (g *globals) showRestore(cfg *restore.Config) (stop func()) {
 	return bar.stop
 }
 
-func (g *globals) reportRestore(f restoreFlags, res *restore.Result) {
+func (g *globals) reportRestore(cfg restore.Config, res *restore.Result) {
 	if g.json {
 		g.printJSON(map[string]any{
-			"type": "summary", "dry_run": f.dryRun, "files": res.Files, "dirs": res.Dirs, "others": res.Others, "written": res.Written, "bytes": res.Bytes,
+			"type": "summary", "dry_run": cfg.DryRun, "files": res.Files, "dirs": res.Dirs, "others": res.Others, "written": res.Written, "bytes": res.Bytes,
 			"same": res.Same, "kept": res.Kept, "deleted": res.Deleted, "verified": res.Verified, "fetched_bytes": res.Fetched, "requests": res.Requests,
 			"problems": res.Problems, "seconds": res.Duration.Seconds(),
 		})
 		return
 	}
 	verb := "wrote"
-	if f.dryRun {
+	if cfg.DryRun {
 		verb = "would write"
 	}
 	g.say("%s %s (%s), %d were there already, %d left as they are, %d removed", verb,
 		formatCount(res.Written, "file", "files"), formatBytes(res.Bytes), res.Same, res.Kept, res.Deleted)
-	if !f.dryRun {
+	if !cfg.DryRun {
 		g.say("read %s of archives in %s, %s", formatBytes(res.Fetched), formatCount(res.Requests, "request", "requests"), formatDuration(res.Duration))
 	}
-	if f.verify {
+	if cfg.Verify {
 		g.say("verified %s", formatCount(res.Verified, "file", "files"))
 	}
 	if res.Problems > 0 {
