@@ -89,13 +89,17 @@ func TestInterruptWhileReading(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "src")
 	huge(t, filepath.Join(dir, "huge"))
 	tests := map[string][]string{
-		"storing": {"backup", "--init", "-q"},
-		"hashing": {"backup", "--init", "-q", "--dry-run"},
+		"storing": {"backup", "-q"},
+		"hashing": {"backup", "-q", "--dry-run"},
 	}
 	for name, args := range tests {
 		t.Run(name, func(t *testing.T) {
 			repository := filepath.Join(t.TempDir(), "repository")
-			newPerson(t).interrupt(hasRead(200<<20), append(args, "-r", repository, dir)...)
+			p := newPerson(t)
+			if out, err := p.command("init", "-q", "-r", repository).CombinedOutput(); err != nil {
+				t.Fatalf("%v\n%s", err, out)
+			}
+			p.interrupt(hasRead(200<<20), append(args, "-r", repository, dir)...)
 		})
 	}
 }
