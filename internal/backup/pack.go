@@ -81,7 +81,9 @@ func (p *packer) item(it *item) error {
 		return p.keepOld(it)
 	}
 	p.r.count(it)
-	p.r.Progress.done(e.Size - it.shown)
+	if e.Type != tarn.TypeDir {
+		p.r.Progress.done(e.Size - it.shown)
+	}
 	return p.add(e, it.same && !it.gap)
 }
 

@@ -67,7 +67,7 @@ func (r *run) link(l link) error {
 			return err
 		}
 	}
-	r.Progress.done(0)
+	r.Progress.done(l.entry.Size)
 	return r.target.Link(l.first, l.entry)
 }
 
