@@ -190,6 +190,9 @@ func (f backupFlags) sources(args []string) (list []scan.Config, err error) {
 		if path, err = filepath.Abs(path); err != nil {
 			return nil, err
 		}
+		if _, err := os.Stat(path); err != nil { // before a repository is made for it
+			return nil, hinted{fmt.Errorf("source %s: %w", arg, err), "Check the path, or mount what holds it."}
+		}
 		if !named {
 			name = filepath.Base(path)
 		}

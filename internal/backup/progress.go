@@ -4,6 +4,7 @@ import (
 	"context"
 	"sync/atomic"
 
+	"github.com/tarn-backup/tarn"
 	"github.com/tarn-backup/tarn/internal/scan"
 )
 
@@ -54,7 +55,7 @@ func (r *run) countAhead(ctx context.Context, sources []*scan.Source) {
 				continue // the run itself reports it
 			}
 			for e, err := range s.Entries(ctx, sp) {
-				if err == nil {
+				if err == nil && e.Type != tarn.TypeDir {
 					r.Progress.totalFiles.Add(1)
 					r.Progress.totalBytes.Add(e.Size)
 				}

@@ -114,5 +114,8 @@ func latest(ctx context.Context, r *repo.Repo, name, rest string, f Filter) (*re
 		}
 		n--
 	}
-	return nil, fmt.Errorf("snapshot %q: there are not so many: %w", name, fs.ErrNotExist)
+	if n == back { // none matched
+		return nil, fmt.Errorf("snapshot %q: there is none yet: %w", name, fs.ErrNotExist)
+	}
+	return nil, fmt.Errorf("snapshot %q: there are only %d: %w", name, back-n, fs.ErrNotExist)
 }
