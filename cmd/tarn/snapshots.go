@@ -79,7 +79,7 @@ func (g *globals) printSnapshots(list []*repo.Snapshot) error {
 			mark = fmt.Sprintf("  (%d not as they are)", s.ErrorCount)
 		}
 		fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%s\t%s\t%s%s\n", s.ID.Short(), formatTime(s.Time), printable(s.Host), t.Files, formatBytes(t.Bytes),
-			strings.Join(s.Tags, ","), strings.Join(sources, " "), mark)
+			printable(strings.Join(s.Tags, ",")), strings.Join(sources, " "), mark)
 	}
 	return w.Flush()
 }

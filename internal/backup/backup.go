@@ -146,7 +146,9 @@ func newRun(cfg Config) *run {
 	// Ids of a run sort after all that came before it, so that archives
 	// extracted by hand in order end at the newest content.
 	after := cfg.Contents.Latest().Time()
-	if t := cfg.Newest.Time(); t.After(after) {
+	// Anybody who can write to the storage can make up the name of a snapshot:
+	// one from the far future does not set this machine's clock.
+	if t := cfg.Newest.Time(); t.After(after) && t.Before(r.began.Add(24*time.Hour)) {
 		after = t
 	}
 	if p := cfg.Parent; p != nil {

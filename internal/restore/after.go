@@ -99,12 +99,26 @@ func (r *run) childSplits(dir string) map[string]bool {
 	return names
 }
 
+// unread reports whether the backup could not read the path, or something that
+// leads to it: that the snapshot does not have it then says nothing.
+func (r *run) unread(path string) bool {
+	for _, e := range r.Snapshot.Errors {
+		if tarn.Within(path, e.Path) || tarn.Within(e.Path, path) {
+			return true
+		}
+	}
+	return r.Snapshot.ErrorCount > len(r.Snapshot.Errors)
+}
+
 func (r *run) deleteIn(ctx context.Context, d openDir) error {
 	for name, err := range r.target.Extra(d.path) {
 		if err == nil && d.names[name] {
 			continue
 		}
 		path := d.path + "/" + name
+		if err == nil && r.unread(path) {
+			continue
+		}
 		if err == nil {
 			r.result.Deleted++
 			if !r.DryRun {
