@@ -44,11 +44,14 @@ type globals struct {
 
 // run runs one command line and returns the exit code.
 func run(ctx context.Context, e *env, args []string) int {
-	g := &globals{env: e}
+	out := &output{w: e.stdout}
+	mine := *e
+	mine.stdout = out
+	g := &globals{env: &mine}
 	root := newRoot(g)
 	root.SetArgs(args)
 	root.SetIn(e.stdin)
-	root.SetOut(e.stdout)
+	root.SetOut(out)
 	root.SetErr(e.stderr)
 	stop := func() error { return nil }
 	understood := false
@@ -65,6 +68,7 @@ func run(ctx context.Context, e *env, args []string) int {
 	if stopErr := stop(); err == nil {
 		err = stopErr
 	}
+	err = out.finish(err)
 	code := exitCode(ctx, err)
 	if err != nil && !errors.Is(err, errProblems) {
 		if code == exitInterrupted {
@@ -165,3 +169,11 @@ func withoutTime(_ []string, a slog.Attr) slog.Attr {
 
 // notExist reports whether err says that something is not there.
 func notExist(err error) bool { return errors.Is(err, fs.ErrNotExist) }
+
+// bare strips what os puts around a system error, for messages that name the thing.
+func bare(err error) error {
+	if pe, ok := errors.AsType[*fs.PathError](err); ok {
+		return pe.Err
+	}
+	return err
+}
