@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"os/user"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -64,7 +63,7 @@ With no repository given, it uses one in your data folder, and makes it on the f
 	fl.BoolVar(&f.excludeCaches, "exclude-caches", false, "skip the content of directories with a CACHEDIR.TAG")
 	fl.StringArrayVar(&f.excludeIfPresent, "exclude-if-present", nil, "skip the content of directories that have a file of that name (repeatable)")
 	fl.BoolVar(&f.oneFileSystem, "one-file-system", false, "do not go into other file systems")
-	fl.StringArrayVar(&f.tags, "tag", nil, "tag the snapshot (repeatable)")
+	fl.Var((*tagList)(&f.tags), "tag", "tag the snapshot; a comma parts two tags (repeatable)")
 	fl.StringVar(&f.host, "host", "", "name of this machine in the snapshot (default: its host name)")
 	fl.StringVar(&f.parent, "parent", "", "snapshot to compare with (default: the latest of this host and these sources)")
 	fl.BoolVar(&f.force, "force", false, "read every file, whatever its times say")
@@ -165,54 +164,6 @@ func (g *globals) backupConfig(f backupFlags, o *opened) (cfg backup.Config, err
 		}
 	}
 	return cfg, nil
-}
-
-// sources reads the arguments: PATH or NAME=PATH.
-func (f backupFlags) sources(args []string) (list []scan.Config, err error) {
-	patterns := f.excludes
-	for _, file := range f.excludeFiles {
-		more, err := readPatterns(file)
-		if err != nil {
-			return nil, err
-		}
-		patterns = append(patterns, more...)
-	}
-	if f.splitDepth < 0 {
-		return nil, fmt.Errorf("--split-depth %d: want 0 or more", f.splitDepth)
-	}
-	for _, arg := range args {
-		name, path, named := strings.Cut(arg, "=")
-		if !named {
-			path = arg
-		} else if _, err := os.Lstat(arg); err == nil { // a file with an = in its name
-			name, path, named = "", arg, false
-		}
-		if path, err = filepath.Abs(path); err != nil {
-			return nil, err
-		}
-		if _, err := os.Stat(path); err != nil { // before a repository is made for it
-			return nil, hinted{fmt.Errorf("source %s: %w", arg, err), "Check the path, or mount what holds it."}
-		}
-		if !named {
-			name = filepath.Base(path)
-		}
-		if !tarn.ValidPath(name) || strings.Contains(name, "/") || name == filepath.VolumeName(path)+string(filepath.Separator) {
-			return nil, fmt.Errorf("source %q has no usable name: give one, as in NAME=%s", arg, path)
-		}
-		list = append(list, scan.Config{
-			Path: path, Name: name, SplitDepth: f.splitDepth, Excludes: patterns, ExcludeCaches: f.excludeCaches,
-			ExcludeIfPresent: f.excludeIfPresent, OneFileSystem: f.oneFileSystem, IgnoreFile: ".tarnignore",
-		})
-	}
-	return list, nil
-}
-
-func readPatterns(path string) ([]string, error) {
-	text, err := os.ReadFile(path)
-	if err != nil {
-		return nil, fmt.Errorf("reading --exclude-file: %w", err)
-	}
-	return scan.ParseExcludes(text), nil
 }
 
 // chooseParent sets the snapshot to compare with: the latest of this host that

@@ -6,8 +6,11 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/tarn-backup/tarn"
 )
@@ -55,7 +58,10 @@ func run(ctx context.Context, e *env, args []string) int {
 	root.SetErr(e.stderr)
 	stop := func() error { return nil }
 	understood := false
-	root.PersistentPreRunE = func(*cobra.Command, []string) (err error) {
+	root.PersistentPreRunE = func(cmd *cobra.Command, args []string) (err error) {
+		if err := noneEmpty(cmd, args); err != nil {
+			return err
+		}
 		understood = true
 		g.log = newLog(g)
 		stop, err = g.startProfiles()
@@ -80,6 +86,30 @@ func run(ctx context.Context, e *env, args []string) int {
 		}
 	}
 	return code
+}
+
+// noneEmpty refuses empty arguments and values of flags. They come from
+// variables of scripts that are not set, and to take them for "not given" would mean
+// the current folder, another repository, or everything.
+func noneEmpty(cmd *cobra.Command, args []string) (err error) {
+	if strings.HasPrefix(cmd.Name(), cobra.ShellCompRequestCmd) {
+		return nil // a shell asks how to complete an empty word
+	}
+	for i, arg := range args {
+		if arg == "" {
+			return fmt.Errorf("argument %d of %s is empty: leave it out, or look at the variable that it comes from", i+1, cmd.CommandPath())
+		}
+	}
+	cmd.Flags().Visit(func(f *pflag.Flag) {
+		values := []string{f.Value.String()}
+		if list, ok := f.Value.(pflag.SliceValue); ok {
+			values = list.GetSlice()
+		}
+		if err == nil && slices.Contains(values, "") {
+			err = fmt.Errorf("--%s is empty: leave it out, or look at the variable that its value comes from", f.Name)
+		}
+	})
+	return err
 }
 
 // exitCode is the one place that maps errors to exit codes.

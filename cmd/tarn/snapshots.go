@@ -25,7 +25,7 @@ func (g *globals) with(ctx context.Context, do func(o *opened) error) error {
 func filterFlags(cmd *cobra.Command) *browse.Filter {
 	f := new(browse.Filter)
 	cmd.Flags().StringVar(&f.Host, "host", "", "only snapshots of this machine")
-	cmd.Flags().StringArrayVar(&f.Tags, "tag", nil, "only snapshots with this tag (repeatable)")
+	cmd.Flags().Var((*tagList)(&f.Tags), "tag", "only snapshots with this tag; a comma parts two, which both must be there (repeatable)")
 	cmd.Flags().StringVar(&f.Path, "path", "", "only snapshots with this source, by its path or name")
 	return f
 }

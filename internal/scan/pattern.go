@@ -2,6 +2,8 @@ package scan
 
 import (
 	"bytes"
+	"fmt"
+	"iter"
 	"strings"
 )
 
@@ -47,16 +49,51 @@ const (
 // ParseExcludes splits the content of an exclude file into patterns: without
 // comments, empty lines, carriage returns before newlines, a byte order mark and
 // trailing spaces that are not escaped.
-func ParseExcludes(text []byte) []string {
-	var lines []string
-	text = bytes.TrimPrefix(text, []byte("\xef\xbb\xbf"))
-	for line := range strings.SplitSeq(string(text), "\n") {
-		line = trimSpaces(strings.TrimSuffix(line, "\r"))
-		if line != "" && line[0] != '#' {
-			lines = append(lines, line)
+func ParseExcludes(text []byte) (patterns []string) {
+	for _, line := range excludeLines(text) {
+		patterns = append(patterns, line)
+	}
+	return patterns
+}
+
+// ParseExcludeFile is ParseExcludes for a file that a user has named: a pattern
+// that matches nothing is an error, which names it with file and line. In an ignore
+// file that the walk comes upon it is passed over, as in git.
+func ParseExcludeFile(name string, text []byte) (patterns []string, err error) {
+	for n, line := range excludeLines(text) {
+		if err := CheckExclude(line); err != nil {
+			return nil, fmt.Errorf("%s:%d: %w", name, n, err)
+		}
+		patterns = append(patterns, line)
+	}
+	return patterns, nil
+}
+
+// CheckExclude returns an error for a pattern that is malformed, or empty, so
+// that it would match nothing.
+func CheckExclude(pattern string) error {
+	if compilePattern(pattern).form != formNever {
+		return nil
+	}
+	if strings.Trim(pattern, "!/") == "" {
+		return fmt.Errorf("pattern %q is empty and would match nothing", pattern)
+	}
+	return fmt.Errorf(`pattern %q can't be understood: look for a [ without its ], or a \ at the end (\[ stands for the character itself)`, pattern)
+}
+
+// excludeLines yields the patterns of an exclude file with their line numbers,
+// which begin at 1.
+func excludeLines(text []byte) iter.Seq2[int, string] {
+	return func(yield func(int, string) bool) {
+		n := 0
+		for line := range strings.SplitSeq(string(bytes.TrimPrefix(text, []byte("\xef\xbb\xbf"))), "\n") {
+			n++
+			line = trimSpaces(strings.TrimSuffix(line, "\r"))
+			if line != "" && line[0] != '#' && !yield(n, line) {
+				return
+			}
 		}
 	}
-	return lines
 }
 
 // trimSpaces cuts trailing spaces, but for one after a backslash.

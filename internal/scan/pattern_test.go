@@ -161,3 +161,25 @@ func TestNamesOrder(t *testing.T) {
 		}
 	}
 }
+
+// TestCheckExclude: whoever mistypes an exclude must hear of it, or what he
+// wanted to leave out is stored.
+func TestCheckExclude(t *testing.T) {
+	for _, p := range []string{"a", "*.tmp", `\[`, "!a", "/a/", "[]]", "[!a]", "a[[:digit:]]", "**", " ", "a**b"} {
+		if err := CheckExclude(p); err != nil {
+			t.Errorf("%q: %v", p, err)
+		}
+	}
+	for _, p := range []string{"", "/", "!", "!/", "[", "[]", "a[b", `a\`, "x[[:letter:]]", "*/[a-", "a\x00"} {
+		if err := CheckExclude(p); err == nil {
+			t.Errorf("%q is taken", p)
+		}
+	}
+	got, err := ParseExcludeFile("f", []byte("# x\n\na\n!b\n"))
+	if err != nil || !slices.Equal(got, []string{"a", "!b"}) {
+		t.Errorf("%q, %v", got, err)
+	}
+	if _, err := ParseExcludeFile("f", []byte("# x\r\n\r\na\r\n[b\r\n")); err == nil || !strings.HasPrefix(err.Error(), `f:4: pattern "[b"`) {
+		t.Errorf("%v", err)
+	}
+}
