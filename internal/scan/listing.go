@@ -145,11 +145,7 @@ func (s *Source) readRules(d dir, rel string, above *rules) (*rules, error) {
 	case len(text) > maxIgnoreFile:
 		return above, errIgnoreSize
 	}
-	r := &rules{above: above, patterns: compilePatterns(ParseExcludes(text))}
-	if rel != "" {
-		r.base = len(rel) + 1
-	}
-	return r, nil
+	return newRules(rel, above, text), nil
 }
 
 // filter drops what is left out.

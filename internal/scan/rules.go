@@ -8,6 +8,15 @@ type rules struct {
 	patterns []pattern
 }
 
+// newRules are those of an ignore file with the given text in the directory rel.
+func newRules(rel string, above *rules, text []byte) *rules {
+	r := &rules{above: above, patterns: compilePatterns(ParseExcludes(text))}
+	if rel != "" {
+		r.base = len(rel) + 1
+	}
+	return r
+}
+
 // verdict returns what the rules of this file alone say: the last pattern
 // that matches decides.
 func (r *rules) verdict(rel []byte, name int, dir bool) (excluded, decided bool) {
