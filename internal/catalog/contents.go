@@ -1,7 +1,6 @@
 package catalog
 
 import (
-	"bytes"
 	"cmp"
 	"crypto/rand"
 	"encoding/json"
@@ -38,6 +37,7 @@ type Contents struct {
 	names    []string                    // of the runs
 	dirty    bool                        // archives that the manifest does not name
 	fresh    map[tarn.ContentHash]record // not in a run yet
+	again    []record                    // further places of fresh contents
 	sizes    map[int64]struct{}          // large ones of fresh
 }
 
@@ -65,7 +65,7 @@ func OpenContents(dir string) (*Contents, error) {
 func (c *Contents) clear() {
 	c.archives, c.runs, c.names, c.dirty = nil, nil, nil, false
 	c.number = map[tarn.ArchiveID]uint32{}
-	c.fresh = map[tarn.ContentHash]record{}
+	c.fresh, c.again = map[tarn.ContentHash]record{}, nil
 	c.sizes = map[int64]struct{}{}
 }
 
@@ -148,22 +148,25 @@ func (a *Adder) Done() error {
 	c.number[a.id] = n
 	c.dirty = true
 	for _, r := range a.records {
-		if _, ok := c.fresh[r.hash]; ok {
+		r.archive = n
+		if first, ok := c.fresh[r.hash]; ok {
+			if first.archive != n { // one place of an archive will do
+				c.again = append(c.again, r)
+			}
 			continue
 		}
-		r.archive = n
 		c.fresh[r.hash] = r
 		if r.size >= LargeSize {
 			c.sizes[r.size] = struct{}{}
 		}
 	}
-	if len(c.fresh) >= flushAt {
+	if len(c.fresh)+len(c.again) >= flushAt {
 		return c.flush()
 	}
 	return nil
 }
 
-// Lookup finds a content.
+// Lookup finds a place of a content; Locations finds all.
 func (c *Contents) Lookup(h tarn.ContentHash) (loc tarn.Location, ok bool, err error) {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
@@ -176,10 +179,52 @@ func (c *Contents) Lookup(h tarn.ContentHash) (loc tarn.Location, ok bool, err e
 	if !ok {
 		return loc, false, nil
 	}
+	loc, err = c.location(rec)
+	return loc, err == nil, err
+}
+
+// location is where a record says. The lock is held.
+func (c *Contents) location(rec record) (loc tarn.Location, err error) {
 	if int(rec.archive) >= len(c.archives) {
-		return loc, false, fmt.Errorf("catalog names archive number %d of %d: %w (tarn rebuild makes it anew)", rec.archive, len(c.archives), tarn.ErrDamaged)
+		return loc, fmt.Errorf("catalog names archive number %d of %d: %w (tarn rebuild makes it anew)", rec.archive, len(c.archives), tarn.ErrDamaged)
 	}
-	return tarn.Location{Archive: c.archives[rec.archive], Offset: rec.offset, Size: rec.size}, true, nil
+	return tarn.Location{Archive: c.archives[rec.archive], Offset: rec.offset, Size: rec.size}, nil
+}
+
+// Locations returns one place of a content in each archive that has it, first
+// those that were added first. Two machines that back up at once store a
+// content twice, and a file that is as it was before is stored again.
+func (c *Contents) Locations(h tarn.ContentHash) (list []tarn.Location, err error) {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	var recs []record
+	if rec, ok := c.fresh[h]; ok {
+		recs = append(recs, rec)
+	}
+	for _, rec := range c.again {
+		if rec.hash == h {
+			recs = append(recs, rec)
+		}
+	}
+	for _, r := range c.runs {
+		more, err := r.all(&h)
+		if err != nil {
+			return nil, err
+		}
+		recs = append(recs, more...)
+	}
+	slices.SortStableFunc(recs, func(a, b record) int { return cmp.Compare(a.archive, b.archive) })
+	for i, rec := range recs {
+		if i > 0 && recs[i-1].archive == rec.archive {
+			continue
+		}
+		loc, err := c.location(rec)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, loc)
+	}
+	return list, nil
 }
 
 // HasSize reports whether a content of that size, which is at least LargeSize,
@@ -202,7 +247,8 @@ func (c *Contents) HasSize(size int64) bool {
 // writes the manifest. The lock is held.
 func (c *Contents) flush() error {
 	if len(c.fresh) > 0 {
-		recs := slices.SortedFunc(maps.Values(c.fresh), func(a, b record) int { return bytes.Compare(a.hash[:], b.hash[:]) })
+		recs := append(slices.Collect(maps.Values(c.fresh)), c.again...)
+		slices.SortFunc(recs, compareRecords)
 		i := 0
 		next := func() (record, bool, error) {
 			if i == len(recs) {
@@ -215,6 +261,7 @@ func (c *Contents) flush() error {
 			return fmt.Errorf("writing the catalog: %w", err)
 		}
 		clear(c.fresh)
+		c.again = nil
 		clear(c.sizes)
 	}
 	var old []string

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -78,6 +79,9 @@ func TestContentsModel(t *testing.T) {
 			if !found {
 				rt.Fatalf("content %d at %v, want one of %v", v, loc, want)
 			}
+			if err := sameArchives(c, hashOf(v), loc, want); err != nil {
+				rt.Fatalf("content %d: %v", v, err)
+			}
 			if v%50 == 0 && c.HasSize(int64(1+v)+LargeSize) != ok {
 				rt.Fatalf("HasSize of content %d: want %v", v, ok)
 			}
@@ -86,6 +90,61 @@ func TestContentsModel(t *testing.T) {
 			rt.Fatal(err)
 		}
 	})
+}
+
+// sameArchives compares what Locations returns with the places that were added.
+func sameArchives(c *Contents, h tarn.ContentHash, first tarn.Location, want []tarn.Location) error {
+	got, err := c.Locations(h)
+	if err != nil {
+		return err
+	}
+	added := map[tarn.ArchiveID][]tarn.Location{}
+	for _, w := range want {
+		added[w.Archive] = append(added[w.Archive], w)
+	}
+	if len(got) != len(added) || len(got) > 0 && !slices.Contains(got, first) {
+		return fmt.Errorf("locations %v, want one in each of %v, and %v", got, added, first)
+	}
+	for i, g := range got {
+		if !slices.Contains(added[g.Archive], g) || i > 0 && got[i-1].Archive >= g.Archive {
+			return fmt.Errorf("locations %v, want one in each of %v", got, added)
+		}
+	}
+	return nil
+}
+
+// TestContentsManyPlaces has more places of one content than a read of a run
+// usually brings.
+func TestContentsManyPlaces(t *testing.T) {
+	c, err := OpenContents(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	const archives = 5 * stride
+	for n := range archives {
+		a := c.Add(archiveOf(n))
+		a.Content(hashOf(1), int64(n), 7)
+		a.Content(hashOf(uint64(100+n)), 0, 1)
+		if err := a.Done(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 2 {
+		list, err := c.Locations(hashOf(1))
+		if err != nil || len(list) != archives || list[archives-1].Offset != archives-1 {
+			t.Errorf("%d locations, want %d: %v", len(list), archives, err)
+		}
+		if loc, ok, err := c.Lookup(hashOf(1)); err != nil || !ok || loc != list[0] {
+			t.Errorf("%v, %v, %v, want %v", loc, ok, err, list[0])
+		}
+		c.mu.Lock()
+		err = c.flush()
+		c.mu.Unlock()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 // TestContentsMany crosses the flush and the merge thresholds.

@@ -3,6 +3,7 @@ package catalog
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -14,14 +15,15 @@ import (
 	"github.com/tarn-backup/tarn"
 )
 
-// A run is a file of records sorted by hash, all integers little endian:
+// A run is a file of records sorted by hash and archive, each pair once, all
+// integers little endian:
 //
-//	magic "tarnrun1", number of records (8), number of large sizes (8),
+//	magic "tarnrun2", number of records (8), number of large sizes (8),
 //	the records (56 each), the large sizes (8 each), sorted
 //
 // record: hash (32), number of the archive (4), zero (4), offset (8), size (8).
 const (
-	runMagic   = "tarnrun1"
+	runMagic   = "tarnrun2" // tarnrun1 had one place of each content
 	runHeader  = 24
 	recordSize = 56
 	stride     = 64 // records between two entries of the sparse index in memory
@@ -47,6 +49,11 @@ func parseRecord(b []byte) (r record) {
 	r.offset = int64(binary.LittleEndian.Uint64(b[40:]))
 	r.size = int64(binary.LittleEndian.Uint64(b[48:]))
 	return r
+}
+
+// compareRecords orders by hash, then archive.
+func compareRecords(a, b record) int {
+	return cmp.Or(bytes.Compare(a.hash[:], b.hash[:]), cmp.Compare(a.archive, b.archive))
 }
 
 // run is an open run.
@@ -92,8 +99,29 @@ func openRun(path string) (_ *run, err error) {
 	return r, binary.Read(bufio.NewReader(tail), binary.LittleEndian, r.large)
 }
 
-// lookup finds a hash by one read of at most two strides.
+// lookup finds the first record of a hash by one read of at most two strides,
+// unless it has many.
 func (r *run) lookup(h *tarn.ContentHash) (rec record, ok bool, err error) {
+	var space [2 * stride * recordSize]byte
+	buf, err := r.around(h, space[:])
+	if len(buf) > 0 && bytes.Equal(buf[:32], h[:]) {
+		return parseRecord(buf), true, err
+	}
+	return rec, false, err
+}
+
+// all finds all records of a hash.
+func (r *run) all(h *tarn.ContentHash) (recs []record, err error) {
+	buf, err := r.around(h, nil)
+	for ; len(buf) > 0 && bytes.Equal(buf[:32], h[:]); buf = buf[recordSize:] {
+		recs = append(recs, parseRecord(buf))
+	}
+	return recs, err
+}
+
+// around returns the records from the first that is not below h on, at least
+// all of h, in space if they fit.
+func (r *run) around(h *tarn.ContentHash, space []byte) ([]byte, error) {
 	key := binary.BigEndian.Uint64(h[:])
 	// The hash, if it is here, lies after the last sparse entry below key.
 	// Equal first bytes may begin in the stride before it.
@@ -101,23 +129,18 @@ func (r *run) lookup(h *tarn.ContentHash) (rec record, ok bool, err error) {
 	last := sort.Search(len(r.sparse), func(i int) bool { return r.sparse[i] > key })
 	from, to := int64(max(first-1, 0))*stride, min(int64(last)*stride, r.count)
 	if from >= to {
-		return rec, false, nil
+		return nil, nil
 	}
-	var space [2 * stride * recordSize]byte
-	buf := space[:]
-	if n := (to - from) * recordSize; n > int64(len(buf)) {
-		buf = make([]byte, n)
+	if n := (to - from) * recordSize; n > int64(len(space)) {
+		space = make([]byte, n)
 	} else {
-		buf = buf[:n]
+		space = space[:n]
 	}
-	if _, err := r.file.ReadAt(buf, runHeader+from*recordSize); err != nil {
-		return rec, false, fmt.Errorf("reading the catalog: %w", err)
+	if _, err := r.file.ReadAt(space, runHeader+from*recordSize); err != nil {
+		return nil, fmt.Errorf("reading the catalog: %w", err)
 	}
-	i := sort.Search(int(to-from), func(i int) bool { return bytes.Compare(buf[i*recordSize:][:32], h[:]) >= 0 })
-	if i < int(to-from) && bytes.Equal(buf[i*recordSize:][:32], h[:]) {
-		return parseRecord(buf[i*recordSize:][:recordSize]), true, nil
-	}
-	return rec, false, nil
+	i := sort.Search(int(to-from), func(i int) bool { return bytes.Compare(space[i*recordSize:][:32], h[:]) >= 0 })
+	return space[i*recordSize:], nil
 }
 
 func (r *run) hasLarge(size int64) bool {
@@ -125,8 +148,8 @@ func (r *run) hasLarge(size int64) bool {
 	return ok
 }
 
-// writeRun writes the records that next yields, in order of their hash, to a
-// new file. Of equal hashes the first is kept.
+// writeRun writes the records that next yields, in order of compareRecords, to
+// a new file. Of equal ones the first is kept.
 func writeRun(path string, next func() (record, bool, error)) (err error) {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_TRUNC|os.O_RDWR, 0o600)
 	if err != nil {
@@ -137,7 +160,7 @@ func writeRun(path string, next func() (record, bool, error)) (err error) {
 	w.Write(make([]byte, runHeader)) // errors stay in w until Flush
 	var count int64
 	var large []int64
-	var last tarn.ContentHash
+	var last record
 	var buf []byte
 	for {
 		rec, ok, err := next()
@@ -147,10 +170,10 @@ func writeRun(path string, next func() (record, bool, error)) (err error) {
 		if !ok {
 			break
 		}
-		if count > 0 && rec.hash == last {
+		if count > 0 && compareRecords(rec, last) == 0 {
 			continue
 		}
-		last = rec.hash
+		last = rec
 		count++
 		if rec.size >= LargeSize {
 			large = append(large, rec.size)
@@ -212,7 +235,7 @@ func merge(runs []*run) func() (record, bool, error) {
 		}
 		var best *head
 		for _, h := range heads {
-			if h.ok && (best == nil || bytes.Compare(h.rec.hash[:], best.rec.hash[:]) < 0) {
+			if h.ok && (best == nil || compareRecords(h.rec, best.rec) < 0) {
 				best = h
 			}
 		}
