@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"os/user"
 	"slices"
@@ -183,10 +184,14 @@ func (g *globals) chooseParent(ctx context.Context, o *opened, f backupFlags, cf
 	for _, id := range slices.Backward(ids) {
 		s, err := o.Snapshot(ctx, id)
 		if err != nil {
-			if ctx.Err() != nil {
+			if ofAll(err) {
 				return err
 			}
-			g.log.Warn("can't compare with a snapshot", "snapshot", id, "error", err)
+			level := slog.LevelWarn
+			if errors.Is(err, tarn.ErrNoIdentity) { // another machine's, as a rule
+				level = slog.LevelInfo
+			}
+			g.log.Log(ctx, level, "can't compare with a snapshot", "snapshot", id, "error", err)
 			continue
 		}
 		if s.Host != cfg.Host {

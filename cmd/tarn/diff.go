@@ -19,16 +19,17 @@ It reads no archive, and no tree that both snapshots share.` + "\n" + exitCodes,
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		ctx := cmd.Context()
 		return g.with(ctx, func(o *opened) error {
-			a, err := browse.Find(ctx, o.Repo, args[0], browse.Filter{})
+			var u unread
+			a, err := browse.FindReadable(ctx, o.Repo, args[0], browse.Filter{}, u.snapshot)
 			if err != nil {
 				return err
 			}
-			b, err := browse.Find(ctx, o.Repo, args[1], browse.Filter{})
+			b, err := browse.FindReadable(ctx, o.Repo, args[1], browse.Filter{}, u.snapshot)
 			if err != nil {
 				return err
 			}
 			counts := map[browse.Kind]int64{}
-			for c, err := range browse.Diff(ctx, o.Repo, a, b) {
+			for c, err := range browse.Diff(ctx, o.Repo, a, b, u.tree) {
 				if err != nil {
 					return err
 				}
@@ -39,7 +40,7 @@ It reads no archive, and no tree that both snapshots share.` + "\n" + exitCodes,
 			}
 			g.say("%d added, %d removed, %d changed, %d with other metadata",
 				counts[browse.Added], counts[browse.Removed], counts[browse.Modified], counts[browse.Metadata])
-			return nil
+			return u.done(g)
 		})
 	}
 	return cmd

@@ -41,7 +41,8 @@ type hit struct {
 
 // find reads each tree once, however many snapshots name it.
 func (g *globals) find(ctx context.Context, o *opened, f browse.Filter, patterns []string) error {
-	list, err := browse.Snapshots(ctx, o.Repo, f, g.snapshotError)
+	var u unread
+	list, err := g.readable(ctx, o, f, &u)
 	if err != nil {
 		return err
 	}
@@ -53,7 +54,9 @@ func (g *globals) find(ctx context.Context, o *opened, f browse.Filter, patterns
 			found, ok := byTree[sp.Tree]
 			if !ok {
 				if found, err = matches(ctx, o.Repo, sp, patterns); err != nil {
-					return err
+					if err := u.tree(sp, err); err != nil {
+						return err
+					}
 				}
 				byTree[sp.Tree] = found
 			}
@@ -74,7 +77,7 @@ func (g *globals) find(ctx context.Context, o *opened, f browse.Filter, patterns
 			return err
 		}
 	}
-	return nil
+	return u.done(g)
 }
 
 func matches(ctx context.Context, r *repo.Repo, sp repo.Split, patterns []string) (found []tarn.Entry, err error) {

@@ -22,15 +22,19 @@ With --json it prints the tree's own lines (docs/format.md).` + "\n" + exitCodes
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		ctx := cmd.Context()
 		return g.withSnapshot(ctx, filter, args, func(o *opened, s *repo.Snapshot, paths []string) error {
+			var u unread
 			for e, err := range o.Entries(ctx, s, paths) {
 				if err != nil {
-					return err
+					if err := u.trees.add(err.Error(), err); err != nil {
+						return err
+					}
+					continue
 				}
 				if err := g.printEntry(e); err != nil {
 					return err
 				}
 			}
-			return nil
+			return u.done(g)
 		})
 	}
 	return cmd

@@ -14,7 +14,6 @@ import (
 	"filippo.io/age"
 	"filippo.io/age/plugin"
 
-	"github.com/tarn-backup/tarn"
 	"github.com/tarn-backup/tarn/internal/catalog"
 	"github.com/tarn-backup/tarn/internal/machine"
 	"github.com/tarn-backup/tarn/internal/repo"
@@ -231,13 +230,4 @@ func (g *globals) pluginUI() *plugin.ClientUI {
 	return plugin.NewTerminalUI(
 		func(format string, v ...any) { g.log.Info(fmt.Sprintf(format, v...)) },
 		func(format string, v ...any) { g.log.Warn(fmt.Sprintf(format, v...)) })
-}
-
-// snapshotError explains a snapshot that can't be read, in a list of them.
-func (g *globals) snapshotError(id tarn.SnapshotID, err error) error {
-	if errors.Is(err, tarn.ErrNoIdentity) {
-		return err // no other will be readable either
-	}
-	fmt.Fprintf(g.stderr, "tarn: snapshot %s is not usable: %s\n", id, printableError(err))
-	return nil
 }

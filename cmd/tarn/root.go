@@ -76,7 +76,7 @@ func run(ctx context.Context, e *env, args []string) int {
 	}
 	err = out.finish(err)
 	code := exitCode(ctx, err)
-	if err != nil && !errors.Is(err, errProblems) {
+	if err != nil && code != exitProblems {
 		if code == exitInterrupted {
 			err = errors.New("interrupted")
 		}
@@ -117,12 +117,21 @@ func exitCode(ctx context.Context, err error) int {
 	switch {
 	case err == nil:
 		return exitDone
-	case errors.Is(err, errProblems):
+	case onlyProblems(err):
 		return exitProblems
 	case ctx.Err() != nil:
 		return exitInterrupted
 	}
 	return exitFailed
+}
+
+// onlyProblems reports whether err says no more than errProblems. An error
+// beside it, as of closing the catalog, must not be lost.
+func onlyProblems(err error) bool {
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		return !slices.ContainsFunc(joined.Unwrap(), func(e error) bool { return !onlyProblems(e) })
+	}
+	return err == errProblems
 }
 
 // hintFor says what to do next about an error whose cause it knows.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"text/tabwriter"
 
@@ -40,14 +41,28 @@ func newSnapshots(g *globals) *cobra.Command {
 	filter := filterFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		return g.with(cmd.Context(), func(o *opened) error {
-			list, err := browse.Snapshots(cmd.Context(), o.Repo, *filter, g.snapshotError)
+			var u unread
+			list, err := g.readable(cmd.Context(), o, *filter, &u)
 			if err != nil {
 				return err
 			}
-			return g.printSnapshots(list)
+			return errors.Join(g.printSnapshots(list), u.done(g))
 		})
 	}
 	return cmd
+}
+
+// readable lists the snapshots that can be read here, and notes the others. If
+// there are only others, that is an error.
+func (g *globals) readable(ctx context.Context, o *opened, f browse.Filter, u *unread) ([]*repo.Snapshot, error) {
+	list, err := browse.Snapshots(ctx, o.Repo, browse.Filter{}, u.snapshot)
+	if err != nil {
+		return nil, err
+	}
+	if len(list) == 0 {
+		return nil, u.nothing()
+	}
+	return slices.DeleteFunc(list, func(s *repo.Snapshot) bool { return !f.Match(s) }), nil
 }
 
 // snapshotLine is a snapshot in a list, for JSON.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"text/tabwriter"
 
@@ -9,6 +10,7 @@ import (
 
 	"github.com/tarn-backup/tarn"
 	"github.com/tarn-backup/tarn/internal/browse"
+	"github.com/tarn-backup/tarn/internal/repo"
 )
 
 // usage is what the objects under one prefix take.
@@ -46,10 +48,16 @@ func (g *globals) stats(ctx context.Context, o *opened) error {
 		}
 		kinds[kind] = u
 	}
-	list, err := browse.Snapshots(ctx, o.Repo, browse.Filter{}, g.snapshotError)
+	var u unread
+	list, err := browse.Snapshots(ctx, o.Repo, browse.Filter{}, u.snapshot)
 	if err != nil {
 		return err
 	}
+	return errors.Join(g.printStats(o, kinds, list), u.done(g))
+}
+
+// printStats prints what the kinds of objects take, and the newest of the snapshots.
+func (g *globals) printStats(o *opened, kinds map[string]*usage, list []*repo.Snapshot) error {
 	if g.json {
 		doc := map[string]any{"repository": o.Storage().Location(), "id": o.Config.ID, "encryption": o.Config.Encryption, "objects": kinds}
 		if len(list) > 0 {

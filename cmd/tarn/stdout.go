@@ -49,7 +49,7 @@ func (o *output) finish(err error) error {
 	switch {
 	case o.err == nil:
 		return err
-	case err == nil, errors.Is(err, errProblems), errors.Is(err, o.err):
+	case err == nil, onlyProblems(err), errors.Is(err, o.err):
 		return o.err
 	}
 	return errors.Join(err, o.err)

@@ -132,7 +132,7 @@ func TestDiff(t *testing.T) {
 			}
 		}
 		var got []string
-		for c, err := range Diff(t.Context(), r, a, b) {
+		for c, err := range Diff(t.Context(), r, a, b, func(_ repo.Split, err error) error { return err }) {
 			if err != nil {
 				rt.Fatal(err)
 			}
@@ -144,6 +144,45 @@ func TestDiff(t *testing.T) {
 			rt.Fatalf("splits %q and %q:\n got %q\nwant %q", oldSplits, newSplits, got, want)
 		}
 	})
+}
+
+// TestDiffUnreadable: a lost tree says nothing of what lies in it, and hides
+// nothing of what lies beside it.
+func TestDiffUnreadable(t *testing.T) {
+	home := storagetest.NewMemory()
+	made, err := repo.Create(t.Context(), home, repo.CreateOptions{Compression: "default", StorageClass: tarn.Standard})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := snapshot(t, made, 1, map[string]uint32{"s": 0, "s/a": 1, "s/a/x": 1, "s/b": 1, "s/b/x": 1, "s/c": 1}, "s")
+	b := snapshot(t, made, 2, map[string]uint32{"s": 0, "s/a": 2, "s/a/x": 2, "s/b": 2, "s/b/x": 2, "s/c": 2, "s/d": 2}, "s", "s/a", "s/b")
+	for _, sp := range b.Splits {
+		if sp.Path == "s/b" {
+			if err := storagetest.NewRemover(home).Remove(t.Context(), "trees/"+sp.Tree.String()+".jsonl.zst"); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	r, err := repo.Open(t.Context(), home, repo.Options{}) // with a cache of its own
+	if err != nil {
+		t.Fatal(err)
+	}
+	var lost, got []string
+	for c, err := range Diff(t.Context(), r, a, b, func(sp repo.Split, _ error) error { lost = append(lost, sp.Path); return nil }) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, string(c.Kind)+" "+c.Path)
+	}
+	if want := "metadata s/a, metadata s/a/x, metadata s/c, added s/d"; strings.Join(got, ", ") != want || !slices.Equal(lost, []string{"s/b"}) {
+		t.Errorf("%q, want %s; lost %q", got, want, lost)
+	}
+	for _, err := range Diff(t.Context(), r, a, b, func(_ repo.Split, err error) error { return err }) {
+		if err != nil {
+			return
+		}
+	}
+	t.Error("no error")
 }
 
 func TestEntry(t *testing.T) {

@@ -3,8 +3,10 @@ package browse
 import (
 	"bytes"
 	"context"
+	"errors"
 	"iter"
 	"slices"
+	"strings"
 
 	"github.com/tarn-backup/tarn"
 	"github.com/tarn-backup/tarn/internal/repo"
@@ -29,10 +31,17 @@ const (
 )
 
 // Diff yields what differs from a to b, in order. Splits whose tree is the same
-// are not read. The yielded change is valid until the next one.
-func Diff(ctx context.Context, r *repo.Repo, a, b *repo.Snapshot) iter.Seq2[Change, error] {
+// are not read. One whose tree can't be read is given to bad, whose error ends it;
+// nothing is said of what lies in it. The yielded change is valid until the next one.
+func Diff(ctx context.Context, r *repo.Repo, a, b *repo.Snapshot, bad func(repo.Split, error) error) iter.Seq2[Change, error] {
 	return func(yield func(Change, error) bool) {
 		old, fresh := differing(a, b)
+		lostOld, err := dropUnreadable(ctx, r, old, bad)
+		lostFresh, err2 := dropUnreadable(ctx, r, fresh, bad)
+		if err = errors.Join(err, err2); err != nil {
+			yield(Change{}, err)
+			return
+		}
 		x, stopX := iter.Pull2(r.Entries(ctx, old, nil))
 		defer stopX()
 		y, stopY := iter.Pull2(r.Entries(ctx, fresh, nil))
@@ -55,7 +64,7 @@ func Diff(ctx context.Context, r *repo.Repo, a, b *repo.Snapshot) iter.Seq2[Chan
 			default:
 				c = tarn.ComparePaths(e.Path, f.Path)
 			}
-			if ch, ok := change(c, e, f); ok && !yield(ch, nil) {
+			if ch, ok := change(c, e, f); ok && !inSplits(lostOld, a, ch.Path) && !inSplits(lostFresh, b, ch.Path) && !yield(ch, nil) {
 				return
 			}
 			if c <= 0 {
@@ -79,6 +88,46 @@ func differing(a, b *repo.Snapshot) (x, y *repo.Snapshot) {
 		return &c
 	}
 	return only(a, b), only(b, a)
+}
+
+// dropUnreadable takes the splits out of s whose trees can't be had, and
+// returns their paths.
+func dropUnreadable(ctx context.Context, r *repo.Repo, s *repo.Snapshot, bad func(repo.Split, error) error) (lost map[string]bool, err error) {
+	lost = map[string]bool{}
+	kept := s.Splits[:0] // a copy of its own
+	for _, sp := range s.Splits {
+		err := r.FetchTree(ctx, sp)
+		switch {
+		case err == nil:
+			kept = append(kept, sp)
+			continue
+		case ctx.Err() == nil:
+			err = bad(sp, err)
+		}
+		if err != nil {
+			return nil, err
+		}
+		lost[sp.Path] = true
+	}
+	s.Splits = kept
+	return lost, nil
+}
+
+// inSplits reports whether the split of s that an entry belongs to, the deepest
+// of those that it lies in, is among the given ones.
+func inSplits(among map[string]bool, s *repo.Snapshot, name string) bool {
+	for len(among) > 0 {
+		_, ok := slices.BinarySearchFunc(s.Splits, name, func(sp repo.Split, p string) int { return tarn.ComparePaths(sp.Path, p) })
+		if ok {
+			return among[name]
+		}
+		i := strings.LastIndexByte(name, '/')
+		if i < 0 {
+			return false
+		}
+		name = name[:i]
+	}
+	return false
 }
 
 func change(c int, e, f *tarn.Entry) (Change, bool) {

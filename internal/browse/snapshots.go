@@ -62,9 +62,18 @@ func Snapshots(ctx context.Context, r *repo.Repo, f Filter, bad func(tarn.Snapsh
 
 // Find returns the snapshot that name means: an id, a unique prefix of one or of its
 // digits after the dash, "latest", or "latest~N", the N-th before that.
+// One that can't be read is an error where it may be the latest.
 func Find(ctx context.Context, r *repo.Repo, name string, f Filter) (*repo.Snapshot, error) {
+	return FindReadable(ctx, r, name, f, func(id tarn.SnapshotID, err error) error {
+		return fmt.Errorf("%w (it may be the one that %q means; name an older one by its id)", err, name)
+	})
+}
+
+// FindReadable is Find, where the latest is the latest that can be read: the
+// others are given to bad, whose error ends it.
+func FindReadable(ctx context.Context, r *repo.Repo, name string, f Filter, bad func(tarn.SnapshotID, error) error) (*repo.Snapshot, error) {
 	if rest, ok := strings.CutPrefix(name, "latest"); ok {
-		return latest(ctx, r, name, rest, f)
+		return latest(ctx, r, name, rest, f, bad)
 	}
 	ids, err := r.SnapshotIDs(ctx)
 	if err != nil {
@@ -86,7 +95,7 @@ func Find(ctx context.Context, r *repo.Repo, name string, f Filter) (*repo.Snaps
 	return nil, fmt.Errorf("snapshot %q: %d snapshots begin so, among them %s and %s: give more of it", name, len(found), found[0], found[1])
 }
 
-func latest(ctx context.Context, r *repo.Repo, name, rest string, f Filter) (*repo.Snapshot, error) {
+func latest(ctx context.Context, r *repo.Repo, name, rest string, f Filter, bad func(tarn.SnapshotID, error) error) (*repo.Snapshot, error) {
 	back := 0
 	if rest != "" {
 		n, ok := strings.CutPrefix(rest, "~")
@@ -104,7 +113,13 @@ func latest(ctx context.Context, r *repo.Repo, name, rest string, f Filter) (*re
 	for _, id := range slices.Backward(ids) {
 		s, err := r.Snapshot(ctx, id)
 		if err != nil {
-			return nil, err
+			if ctx.Err() == nil {
+				err = bad(id, err)
+			}
+			if err != nil {
+				return nil, err
+			}
+			continue
 		}
 		if !f.Match(s) {
 			continue
