@@ -81,40 +81,96 @@ func (b *countedBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// extentsOf returns the stretches of contents that a file consists of.
+func extentsOf(e *tarn.Entry) []tarn.Extent {
+	if len(e.Extents) == 0 && e.Size > 0 {
+		return []tarn.Extent{{Content: e.Content, Length: e.Size}}
+	}
+	return e.Extents
+}
+
 // content writes the content of a file to w, from wherever it lies. It does
 // not check the hash of the whole.
 func (a *archives) content(ctx context.Context, c *catalog.Contents, e *tarn.Entry, w io.Writer) error {
-	extents := e.Extents
-	if len(extents) == 0 && e.Size > 0 {
-		extents = []tarn.Extent{{Content: e.Content, Length: e.Size}}
-	}
-	for _, x := range extents {
-		at, ok, err := c.Lookup(x.Content)
-		if err != nil {
-			return err
-		}
-		if !ok || x.Offset > at.Size-x.Length {
-			return fmt.Errorf("content %s is in no index, or shorter than %d bytes: %w", x.Content, x.Offset+x.Length, tarn.ErrDamaged)
-		}
-		if err := a.copy(ctx, at.Archive, at.Offset+x.Offset, x.Length, w); err != nil {
+	for _, x := range extentsOf(e) {
+		if err := a.extent(ctx, c, x, w); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (a *archives) copy(ctx context.Context, id tarn.ArchiveID, offset, length int64, w io.Writer) error {
-	r, err := a.get(ctx, id)
+// extent writes a stretch of a content to w. Where one archive fails, it goes
+// on in the next that has the content.
+func (a *archives) extent(ctx context.Context, c *catalog.Contents, x tarn.Extent, w io.Writer) error {
+	at, ok, err := c.Lookup(x.Content)
 	if err != nil {
 		return err
 	}
-	src, err := r.Stretch(ctx, offset, length)
+	if !ok {
+		return errNowhere(x.Content)
+	}
+	out := &sink{w: w}
+	if err = a.copy(ctx, at, x, out); err == nil || out.err != nil || fatal(ctx, err) {
+		return err
+	}
+	others, lookupErr := c.Locations(x.Content)
+	if lookupErr != nil {
+		return lookupErr
+	}
+	for _, other := range others {
+		if other == at {
+			continue
+		}
+		rest := tarn.Extent{Offset: x.Offset + out.n, Length: x.Length - out.n}
+		next := a.copy(ctx, other, rest, out)
+		if next == nil || out.err != nil || fatal(ctx, next) {
+			return next
+		}
+		err = bothFailed(err, next)
+	}
+	return err
+}
+
+func errNowhere(h tarn.ContentHash) error {
+	return fmt.Errorf("its content %s is in no archive that the repository has an index of: %w", h, tarn.ErrDamaged)
+}
+
+// bothFailed joins what was wrong with two archives that have the same content.
+func bothFailed(first, next error) error {
+	return fmt.Errorf("%w; another archive has it, but: %w", first, next)
+}
+
+// sink counts what was written to w, and keeps its error apart from those of
+// the reader.
+type sink struct {
+	w   io.Writer
+	n   int64
+	err error
+}
+
+func (s *sink) Write(p []byte) (n int, err error) {
+	n, s.err = s.w.Write(p)
+	s.n += int64(n)
+	return n, s.err
+}
+
+// copy writes the stretch x of the content at a location to w.
+func (a *archives) copy(ctx context.Context, at tarn.Location, x tarn.Extent, w io.Writer) error {
+	if x.Offset > at.Size-x.Length {
+		return fmt.Errorf("archive %s has only %d bytes of the content: %w", at.Archive, at.Size, tarn.ErrDamaged)
+	}
+	r, err := a.get(ctx, at.Archive)
 	if err != nil {
-		return fmt.Errorf("reading archive %s: %w", id, err)
+		return err
+	}
+	src, err := r.Stretch(ctx, at.Offset+x.Offset, x.Length)
+	if err != nil {
+		return fmt.Errorf("reading archive %s: %w", at.Archive, err)
 	}
 	defer src.Close()
-	if _, err := io.CopyN(w, src, length); err != nil {
-		return fmt.Errorf("reading archive %s: %w", id, err)
+	if _, err := io.CopyN(w, src, x.Length); err != nil {
+		return fmt.Errorf("reading archive %s: %w", at.Archive, err)
 	}
 	return nil
 }

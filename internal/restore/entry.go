@@ -3,7 +3,6 @@ package restore
 import (
 	"context"
 	"fmt"
-	"strings"
 
 	"github.com/tarn-backup/tarn"
 )
@@ -19,6 +18,8 @@ const (
 type job struct {
 	entry *tarn.Entry
 	at    tarn.Location
+	tried []tarn.Location // before at, in vain
+	err   error           // of those
 }
 
 // entry places one entry, or plans its content.
@@ -30,13 +31,19 @@ func (r *run) entry(ctx context.Context, e *tarn.Entry) error {
 		if r.DryRun {
 			return nil
 		}
-		return r.settle(ctx, e.Path, r.target.Mkdir(e))
+		return r.refuse(ctx, e.Path, r.target.Mkdir(e))
 	case tarn.TypeFile:
 		r.result.Files++
-		return r.file(ctx, e)
+		if err := r.file(ctx, e); err != nil {
+			return err
+		}
+		if len(r.window) >= windowJobs || r.planned >= windowBytes {
+			return r.flush(ctx)
+		}
+		return nil
 	}
 	r.result.Others++
-	return r.settle(ctx, e.Path, r.other(e))
+	return r.refuse(ctx, e.Path, r.other(e))
 }
 
 // other places a link, device, FIFO or socket.
@@ -52,59 +59,85 @@ func (r *run) other(e *tarn.Entry) error {
 		r.result.Kept++
 		return nil
 	}
-	if e.Inode != 0 {
-		if first, ok := r.links[keyOf(e)]; ok {
-			return r.target.Link(first, e)
+	l := r.leaderOf(e)
+	if l != nil && l.state == placed {
+		if err := r.target.Link(l.path, e); !cannotLink(err) {
+			return err
 		}
-		r.links[keyOf(e)] = e.Path
 	}
-	if e.Type == tarn.TypeSymlink {
-		if state == Same {
-			return r.target.SetMetadata(e)
-		}
-		return r.target.Symlink(e)
+	switch {
+	case e.Type == tarn.TypeSymlink && state == Same:
+		err = r.target.SetMetadata(e)
+	case e.Type == tarn.TypeSymlink:
+		err = r.target.Symlink(e)
+	default:
+		err = r.target.Special(e)
 	}
-	return r.target.Special(e)
-}
-
-func keyOf(e *tarn.Entry) linkKey {
-	source, _, _ := strings.Cut(e.Path, "/")
-	return linkKey{source, e.Inode, uint64(e.Size), e.CTime}
+	if l != nil && err == nil {
+		l.path, l.state = e.Path, placed
+	}
+	return err
 }
 
 // file decides what a regular file needs.
 func (r *run) file(ctx context.Context, e *tarn.Entry) error {
-	if e.Inode != 0 {
-		if first, ok := r.links[keyOf(e)]; ok {
-			r.waiting = append(r.waiting, link{first, e})
-			return nil
-		}
-		r.links[keyOf(e)] = e.Path
+	if waits, err := r.follows(ctx, e); waits || err != nil {
+		return err
 	}
 	done, err := r.there(ctx, e)
-	if err != nil || done {
-		return r.settle(ctx, e.Path, err)
+	if err == nil && !done {
+		err = r.inTheWay(e)
 	}
-	if e.Size == 0 {
-		return r.settle(ctx, e.Path, r.empty(e))
+	switch {
+	case err != nil:
+		return r.unwritten(ctx, e, err)
+	case done:
+		return nil
+	case r.refused.covers(e.Path):
+		return r.unwritten(ctx, e, errRefused)
+	case e.Size > 0:
+		return r.want(ctx, e)
 	}
+	if err := r.empty(e); err != nil {
+		return r.unwritten(ctx, e, err)
+	}
+	return nil
+}
+
+// want plans to fetch the content of a file.
+func (r *run) want(ctx context.Context, e *tarn.Entry) error {
 	j := job{entry: e}
 	if len(e.Extents) == 0 {
 		at, ok, err := r.Contents.Lookup(e.Content)
 		if err != nil {
 			return err
 		}
-		if !ok || at.Size != e.Size {
-			return r.settle(ctx, e.Path, fmt.Errorf("its content %s is in no index: %w", e.Content, tarn.ErrDamaged))
+		if !ok {
+			return r.unread(ctx, e, errNowhere(e.Content))
 		}
-		j.at = at
+		if j.at = at; at.Size != e.Size {
+			return r.elsewhere(ctx, j, fmt.Errorf("archive %s has %d bytes of content %s, %d were recorded: %w", at.Archive, at.Size, e.Content, e.Size, tarn.ErrDamaged))
+		}
 	}
+	r.expect(e, true)
 	r.window = append(r.window, j)
 	r.planned += e.Size
-	if len(r.window) >= windowJobs || r.planned >= windowBytes {
-		return r.flush(ctx)
-	}
 	return nil
+}
+
+// inTheWay tells a dry run of a folder that would be in the way of a file.
+func (r *run) inTheWay(e *tarn.Entry) error {
+	if !r.DryRun || r.target == nil {
+		return nil
+	}
+	filled, err := r.target.Filled(e.Path)
+	switch {
+	case err != nil || !filled:
+		return err
+	case r.del == nil || r.Overwrite != Always:
+		return ErrFilled
+	}
+	return r.del.clear(e.Path)
 }
 
 func (r *run) empty(e *tarn.Entry) error {
@@ -134,6 +167,7 @@ func (r *run) there(ctx context.Context, e *tarn.Entry) (bool, error) {
 			r.same(e)
 		} else {
 			r.result.Kept++
+			r.abdicate(e) // other names of the file must not become those of this one
 		}
 		return true, nil
 	}

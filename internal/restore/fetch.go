@@ -9,8 +9,6 @@ import (
 	"io/fs"
 	"slices"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/tarn-backup/tarn"
 )
 
@@ -20,56 +18,6 @@ const (
 	maxGap       = 1 << 20  // bytes of the object that are read along instead of asking anew
 	maxCopies    = 32       // files that one content is written to at once
 )
-
-// flush fetches and writes what the window has planned, then makes the further
-// names of files that are there now.
-func (r *run) flush(ctx context.Context) error {
-	jobs := r.window
-	r.window, r.planned = nil, 0
-	if r.DryRun {
-		return r.count0(jobs)
-	}
-	group, gctx := errgroup.WithContext(ctx)
-	group.SetLimit(fetches)
-	whole, extents := partition(jobs)
-	for _, s := range r.plan(ctx, whole) {
-		group.Go(func() error { return r.fetch(gctx, s) })
-	}
-	for _, j := range extents {
-		group.Go(func() error { return r.settle(gctx, j.entry.Path, r.assemble(gctx, j.entry)) })
-	}
-	if err := group.Wait(); err != nil {
-		return err
-	}
-	links := r.waiting
-	r.waiting = nil
-	for _, l := range links {
-		if err := r.settle(ctx, l.entry.Path, r.link(l)); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// count0 counts what a dry run would write.
-func (r *run) count0(jobs []job) error {
-	for _, j := range jobs {
-		r.count(j.entry)
-	}
-	r.waiting = nil
-	return nil
-}
-
-func (r *run) link(l link) error {
-	if r.Overwrite == Never {
-		if state, err := r.target.State(l.entry); err != nil || state != Missing {
-			r.result.Kept++
-			return err
-		}
-	}
-	r.Progress.done(l.entry.Size)
-	return r.target.Link(l.first, l.entry)
-}
 
 func partition(jobs []job) (whole, extents []job) {
 	for _, j := range jobs {
@@ -134,14 +82,15 @@ func (r *run) joins(ctx context.Context, s *stretch, j job) bool {
 
 // fetch reads a stretch and writes its files. If something is wrong with it,
 // each of the files that are left is tried once more by itself: the bytes may
-// have changed on their way, and damage to one file must cost no other.
+// have changed on their way, and damage to one file must cost no other. What
+// fails again is read from another archive, if there is one that has it.
 func (r *run) fetch(ctx context.Context, s stretch) error {
 	done, err := r.fetchOnce(ctx, s)
 	if err == nil || fatal(ctx, err) {
 		return err
 	}
 	left := s.jobs[done:]
-	gone := errors.Is(err, fs.ErrNotExist) || errors.Is(err, tarn.ErrCold) || errors.Is(err, tarn.ErrThawing)
+	gone := errors.Is(err, errNotOpen) || errors.Is(err, fs.ErrNotExist) || errors.Is(err, tarn.ErrCold) || errors.Is(err, tarn.ErrThawing)
 	for i, j := range left {
 		if !gone {
 			_, err = r.fetchOnce(ctx, stretch{s.archive, left[i : i+1], j.at.Offset + j.at.Size})
@@ -149,7 +98,7 @@ func (r *run) fetch(ctx context.Context, s stretch) error {
 		if err == nil {
 			continue
 		}
-		if err := r.settle(ctx, j.entry.Path, err); err != nil {
+		if err := r.elsewhere(ctx, j, err); err != nil {
 			return err
 		}
 	}
@@ -161,7 +110,7 @@ func (r *run) fetch(ctx context.Context, s stretch) error {
 func (r *run) fetchOnce(ctx context.Context, s stretch) (done int, err error) {
 	a, err := r.archives.get(ctx, s.archive)
 	if err != nil {
-		return 0, err
+		return 0, fmt.Errorf("%w archive %s: %w", errNotOpen, s.archive, err)
 	}
 	start := s.jobs[0].at.Offset
 	src, err := a.Stretch(ctx, start, s.end-start)
@@ -191,47 +140,54 @@ func (r *run) fetchOnce(ctx context.Context, s stretch) (done int, err error) {
 // write writes one content to all files that have it. The error is one of
 // reading; what goes wrong with a file is that file's problem, unless fatal.
 func (r *run) write(ctx context.Context, jobs []job, src io.Reader) error {
-	var files []*File
-	var entries []*tarn.Entry
+	var open []job
+	out := fan{}
 	abort := func() {
-		for _, f := range files {
-			f.Abort()
+		for _, f := range out.files {
+			f.Abort() // after Commit it does nothing
 		}
 	}
-	out := fan{}
 	for _, j := range jobs {
 		f, err := r.target.Create(j.entry)
 		if err != nil {
-			if err := r.settle(ctx, j.entry.Path, err); err != nil {
+			if err := r.unwritten(ctx, j.entry, err); err != nil {
 				abort()
 				return err
 			}
 			continue
 		}
-		files, entries = append(files, f), append(entries, j.entry)
-		out.files = append(out.files, f)
+		out.files, open = append(out.files, f), append(open, j)
 	}
-	out.failed = make([]error, len(files))
+	out.failed = make([]error, len(open))
 	if _, err := io.CopyN(&out, src, jobs[0].at.Size); err != nil {
 		abort()
 		return err
 	}
-	for i, f := range files {
-		err := out.failed[i]
-		if err != nil {
-			f.Abort()
-		} else if err = f.Commit(); err == nil {
-			r.count(entries[i])
-			continue
-		}
-		if err := r.settle(ctx, entries[i].Path, err); err != nil {
-			for _, rest := range files[i+1:] {
-				rest.Abort()
-			}
+	for i, f := range out.files {
+		if err := r.commit(ctx, open[i], f, out.failed[i]); err != nil {
+			abort()
 			return err
 		}
 	}
 	return nil
+}
+
+// commit ends a file, which err, if it is not nil, has befallen already. Only a
+// fatal error is returned.
+func (r *run) commit(ctx context.Context, j job, f *File, err error) error {
+	if err == nil {
+		err = f.Commit()
+	} else {
+		f.Abort()
+	}
+	switch {
+	case err == nil:
+		r.count(j.entry)
+		return nil
+	case errors.Is(err, tarn.ErrDamaged):
+		return r.elsewhere(ctx, j, err)
+	}
+	return r.unwritten(ctx, j.entry, err)
 }
 
 // fan writes to several files; one that fails does not end the others.
@@ -249,19 +205,23 @@ func (w *fan) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// assemble writes a file that is made of stretches of other contents.
+// assemble writes a file that is made of stretches of other contents. Only a
+// fatal error is returned.
 func (r *run) assemble(ctx context.Context, e *tarn.Entry) error {
 	f, err := r.target.Create(e)
 	if err != nil {
-		return err
+		return r.unwritten(ctx, e, err)
 	}
-	if err := r.archives.content(ctx, r.Contents, e, f); err != nil {
+	out := &sink{w: f}
+	read := r.archives.content(ctx, r.Contents, e, out)
+	if err = read; err != nil {
 		f.Abort()
-		return err
+	} else if err = f.Commit(); err == nil {
+		r.count(e)
+		return nil
 	}
-	if err := f.Commit(); err != nil {
-		return err
+	if out.err == nil && (read != nil || errors.Is(err, tarn.ErrDamaged)) {
+		return r.unread(ctx, e, err)
 	}
-	r.count(e)
-	return nil
+	return r.unwritten(ctx, e, err)
 }

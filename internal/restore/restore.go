@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -44,6 +45,9 @@ type Config struct {
 	Target    string
 	Overwrite Overwrite
 	Delete    bool // remove what the snapshot does not have from its directories
+	// Excluders say, by the names of sources, what Delete spares since the
+	// backup left it out; nothing of a source that has none.
+	Excluders map[string]Excluder
 	DryRun    bool
 	Verify    bool // read every file again in the end
 
@@ -51,6 +55,10 @@ type Config struct {
 	// Problem is called with each entry that could not be restored as it was;
 	// from several goroutines.
 	Problem func(path string, err error)
+	// Removed is called with each path that Delete removes, or would in a dry
+	// run, and Left with each that it leaves alone; also from several goroutines.
+	Removed func(path string, dir bool)
+	Left    func(path string, why Reason)
 	Log     *slog.Logger
 }
 
@@ -61,7 +69,8 @@ type Result struct {
 	Bytes               int64 // of them
 	Same                int64 // files that were right already
 	Kept                int64 // files that differ and were not to be overwritten
-	Deleted             int64
+	Deleted             int64 // files, directories and others
+	Left                int64 // that Delete left alone, not counting what is in them
 	Verified            int64
 	Fetched             int64 // bytes read from archives
 	Requests            int64 // that they took
@@ -73,14 +82,14 @@ type Result struct {
 // Result.Problems counts them.
 func Run(ctx context.Context, cfg Config) (*Result, error) {
 	began := time.Now()
-	r := &run{Config: cfg, links: map[linkKey]string{}, archives: newArchives(cfg.Repo)}
+	r := &run{Config: cfg, links: map[linkKey]*leader{}, archives: newArchives(cfg.Repo)}
 	if r.Progress == nil {
 		r.Progress = new(Progress)
 	}
 	if r.Log == nil {
 		r.Log = slog.New(slog.DiscardHandler)
 	}
-	if err := r.open(); err != nil {
+	if err := r.open(ctx); err != nil {
 		return nil, err
 	}
 	err := r.all(ctx)
@@ -100,62 +109,64 @@ type run struct {
 	Config
 	target   *Target // nil in a dry run into a folder that is not there
 	archives *archives
-	links    map[linkKey]string // the first name of files with several
-	waiting  []link             // further names, until the first is written
+	links    map[linkKey]*leader
+	waiting  []*tarn.Entry // further names, until the leader is written
 	window   []job
 	planned  int64 // bytes of the window
+	again    []job // to be read from another archive
+	matched  bool  // there is something at the paths
+	refused  refusals
+	del      *deleter // nil without Delete
 
 	mu     sync.Mutex
 	result Result
 }
 
-// linkKey is what the names of one file have in common.
-type linkKey struct {
-	source      string
-	inode, size uint64
-	ctime       tarn.Timespec
-}
-
-type link struct {
-	first string
-	entry *tarn.Entry
-}
-
-func (r *run) open() error {
+// open opens the target, and first of all what is needed to read the archives:
+// without it, nothing must be made.
+func (r *run) open(ctx context.Context) error {
 	if r.DryRun {
 		if _, err := os.Stat(r.Target); errors.Is(err, os.ErrNotExist) {
 			return nil
 		}
+	} else if _, err := r.Repo.Identities(); err != nil {
+		return err
+	}
+	opts := TargetOptions{Replace: r.Overwrite != Never, Logger: r.Log}
+	if r.Delete {
+		var err error
+		if r.del, err = r.newDeleter(ctx); err != nil {
+			return err
+		}
+		if r.Overwrite == Always {
+			opts.ReplaceTrees = func(_ *Target, path string) error { return r.del.clear(path) }
+		}
 	}
 	var err error
-	r.target, err = OpenTarget(r.Target, TargetOptions{Replace: r.Overwrite != Never, ReplaceTrees: r.Overwrite == Always, Logger: r.Log})
+	r.target, err = OpenTarget(r.Target, opts)
 	return err
 }
 
 // all places every entry, then what has to wait for the rest: directories get
 // their times when nothing is written into them any more.
 func (r *run) all(ctx context.Context) error {
-	for e, err := range r.Repo.EntriesAndParents(ctx, r.Snapshot, r.Paths) {
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		if err != nil {
-			r.problem(r.treeOf(err), err)
-			continue
-		}
-		c := *e
-		if err := r.entry(ctx, &c); err != nil {
+	for _, sp := range r.Snapshot.Splits {
+		if err := r.split(ctx, sp); err != nil {
 			return err
 		}
 	}
 	if err := r.flush(ctx); err != nil {
 		return err
 	}
-	if r.Delete {
-		if err := r.deleteExtra(ctx); err != nil {
+	if !r.matched && r.result.Problems == 0 {
+		return r.nothing()
+	}
+	if r.del != nil {
+		if err := r.del.all(); err != nil {
 			return err
 		}
 	}
+	r.refused.report(r.Problem)
 	if r.DryRun {
 		return nil
 	}
@@ -163,7 +174,7 @@ func (r *run) all(ctx context.Context) error {
 		return err
 	}
 	for _, w := range r.target.Warnings() {
-		r.problem(w.Path, fmt.Errorf("%s, here and at %d more: %w", w.What, w.Count-1, w.Err))
+		r.problem(w.Path, w.error(r.target.root))
 	}
 	if r.Verify {
 		if err := r.verify(ctx); err != nil {
@@ -173,8 +184,54 @@ func (r *run) all(ctx context.Context) error {
 	return r.target.Sync()
 }
 
-// treeOf names what an error of a tree concerns: the error says it itself.
-func (r *run) treeOf(error) string { return r.Snapshot.ID.Short() }
+// split places the entries of one split.
+func (r *run) split(ctx context.Context, sp repo.Split) error {
+	one := *r.Snapshot
+	one.Splits = []repo.Split{sp}
+	for e, err := range r.Repo.EntriesAndParents(ctx, &one, r.Paths) {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if err != nil {
+			r.problem(sp.Path, err)
+			continue
+		}
+		r.matched = r.matched || len(r.Paths) == 0 || slices.ContainsFunc(r.Paths, func(p string) bool { return tarn.Within(e.Path, p) })
+		c := *e
+		if err := r.entry(ctx, &c); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// nothing says that there was nothing to restore.
+func (r *run) nothing() error {
+	if len(r.Paths) > 0 {
+		return fmt.Errorf("snapshot %s has nothing at %q", r.Snapshot.ID.Short(), r.Paths)
+	}
+	return fmt.Errorf("snapshot %s is empty: there is nothing to restore", r.Snapshot.ID.Short())
+}
+
+// removed counts what Delete has removed.
+func (r *run) removed(path string, dir bool) {
+	r.mu.Lock()
+	r.result.Deleted++
+	r.mu.Unlock()
+	if r.Removed != nil {
+		r.Removed(path, dir)
+	}
+}
+
+// left counts what Delete has left alone.
+func (r *run) left(path string, why Reason) {
+	r.mu.Lock()
+	r.result.Left++
+	r.mu.Unlock()
+	if r.Left != nil {
+		r.Left(path, why)
+	}
+}
 
 // problem records an entry that is not restored as it was.
 func (r *run) problem(path string, err error) {

@@ -22,9 +22,9 @@ type TargetOptions struct {
 	// and links, directories that are empty, and a link or file where a
 	// directory is needed. Without it such an entry is an fs.ErrExist.
 	Replace bool
-	// ReplaceTrees lets an entry that is not a directory also take the place
-	// of a directory that holds something, which is removed with all in it.
-	ReplaceTrees bool
+	// ReplaceTrees, if set, lets an entry that is not a directory also take the
+	// place of a directory that holds something, which ReplaceTrees removes.
+	ReplaceTrees func(t *Target, path string) error
 	// Logger hears what a user need not know; nil is silence.
 	Logger *slog.Logger
 }
@@ -73,6 +73,10 @@ func (s State) String() string {
 	}
 	return fmt.Sprintf("State(%d)", int(s))
 }
+
+// ErrFilled says that an entry is to stand where a directory does that holds
+// something.
+var ErrFilled = errors.New("a folder that is not empty stands there")
 
 // errNotDir says that something else stands where a directory is needed.
 var errNotDir = errors.New("not a directory")

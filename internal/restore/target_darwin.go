@@ -93,3 +93,7 @@ func renameNew(fd int, old, name string) error {
 }
 
 func (d *dir) sync() error { return unix.Sync() }
+
+// mounted reports whether the directory name, of which st is known, lies on
+// another file system.
+func (d *dir) mounted(_ string, st info) (bool, error) { return d.otherDevice(st) }

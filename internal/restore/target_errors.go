@@ -19,6 +19,18 @@ type Warning struct {
 	Err   error  // of the first entry
 }
 
+// error says it in a sentence, with what to do; root says whether the user is root.
+func (w Warning) error(root bool) error {
+	others := ""
+	if w.Count > 1 {
+		others = fmt.Sprintf(", and of %d more", w.Count-1)
+	}
+	if w.What == "owner" && !root {
+		return fmt.Errorf("the owner of this%s could not be set: what was restored belongs to you; run tarn as root to give it to whom it belonged (%w)", others, w.Err)
+	}
+	return fmt.Errorf("the %s of this%s could not be set: %w", w.What, others, w.Err)
+}
+
 type warnings struct {
 	mu   sync.Mutex
 	kind map[string]*Warning

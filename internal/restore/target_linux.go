@@ -136,3 +136,14 @@ func renameNew(fd int, old, name string) error {
 }
 
 func (d *dir) sync() error { return unix.Syncfs(d.fd) }
+
+// mounted reports whether the directory name, of which st is known, is the
+// root of a mount: also of one of this very file system.
+func (d *dir) mounted(name string, st info) (bool, error) {
+	var stx unix.Statx_t
+	err := again(func() error { return unix.Statx(d.fd, name, unix.AT_SYMLINK_NOFOLLOW|unix.AT_NO_AUTOMOUNT, 0, &stx) })
+	if err == nil && stx.Attributes_mask&unix.STATX_ATTR_MOUNT_ROOT != 0 {
+		return stx.Attributes&unix.STATX_ATTR_MOUNT_ROOT != 0, nil
+	}
+	return d.otherDevice(st) // before Linux 5.8
+}

@@ -280,7 +280,7 @@ func TestTargetLongAndOddNames(t *testing.T) {
 	if n := len(target.handles.byPath); n > maxHandles {
 		t.Errorf("%d directories are open, limit %d", n, maxHandles)
 	}
-	must(t, target.Remove("o"))
+	must(t, removeAll(target, "o"))
 	wantNames(t, dir)
 }
 
@@ -321,7 +321,7 @@ func TestTargetNotRoot(t *testing.T) {
 	if len(w) == 0 || w[0].What != "owner" || w[0].Count != 4 || w[0].Path != "d/setuid" {
 		t.Errorf("warnings %+v, want one for owners, of d/setuid first", w)
 	}
-	must(t, target.Remove("d"))
+	must(t, removeAll(target, "d"))
 }
 
 func notRootRound(t *testing.T, target *Target, dir string) {

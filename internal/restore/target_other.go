@@ -86,6 +86,10 @@ func (d *dir) stat(name string) (info, error) {
 	return st, nil
 }
 
+// mounted is never so: what is mounted in a folder is a junction here, which
+// is no directory.
+func (d *dir) mounted(string, info) (bool, error) { return false, nil }
+
 func (d *dir) create(name string) (*os.File, error) {
 	return d.root.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
 }

@@ -88,7 +88,7 @@ func (t *Target) put(d *dir, tmp, name, path string) error {
 	if err == nil {
 		return nil
 	}
-	if st, statErr := d.stat(name); statErr == nil && st.typ == tarn.TypeDir && t.opts.Replace {
+	if st, statErr := d.stat(name); statErr == nil && st.typ == tarn.TypeDir {
 		if err = t.clearDir(d, name, path); err == nil {
 			err = d.rename(tmp, name, true)
 		}
@@ -102,12 +102,24 @@ func (t *Target) put(d *dir, tmp, name, path string) error {
 // clearDir removes the directory that stands where an entry of another type
 // is to be.
 func (t *Target) clearDir(d *dir, name, path string) error {
+	filled, err := t.Filled(path)
+	switch {
+	case err != nil:
+		return err
+	case !filled && !t.opts.Replace:
+		return fmt.Errorf("an empty folder stands there: %w", fs.ErrExist)
+	case filled && (!t.opts.Replace || t.opts.ReplaceTrees == nil):
+		return fmt.Errorf("%w: %w", ErrFilled, fs.ErrExist)
+	}
 	t.drop(path)
-	if t.opts.ReplaceTrees {
-		return t.removeTree(path)
+	if filled {
+		return t.opts.ReplaceTrees(t, path)
 	}
-	if err := d.rmdir(name); err != nil {
-		return fmt.Errorf("a directory stands there that has to be removed first: %w", err)
-	}
-	return nil
+	return d.rmdir(name)
+}
+
+// Filled reports whether a directory with something in it stands at path.
+func (t *Target) Filled(path string) (bool, error) {
+	names, err := t.Names(path)
+	return len(names) > 0, err
 }

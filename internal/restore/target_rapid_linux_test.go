@@ -114,14 +114,16 @@ func restoreTree(target *Target, m model) error {
 }
 
 func removeExtra(target *Target, m model, dir string) error {
-	for name, err := range target.Extra(dir) {
-		if err != nil {
-			return err
-		}
+	names, err := target.Names(dir)
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		var err error
 		path := strings.TrimPrefix(dir+"/"+name, "/")
 		switch e := m.entries[path]; {
 		case e == nil:
-			err = target.Remove(path)
+			err = removeAll(target, path)
 		case e.Type == tarn.TypeDir:
 			err = removeExtra(target, m, path)
 		}
@@ -143,7 +145,7 @@ func TestTargetTrees(t *testing.T) {
 		defer os.RemoveAll(dir)
 		for range 2 {
 			m := drawTree(rt)
-			target, err := OpenTarget(dir, TargetOptions{Replace: true, ReplaceTrees: true})
+			target, err := OpenTarget(dir, TargetOptions{Replace: true, ReplaceTrees: removeAll})
 			if err != nil {
 				rt.Fatal(err)
 			}

@@ -159,10 +159,16 @@ func TestTargetAbort(t *testing.T) {
 	wantNames(t, dir)
 }
 
+// removeAll spares nothing.
+func removeAll(t *Target, path string) error {
+	_, err := t.Remove(path, Removal{})
+	return err
+}
+
 func TestTargetInvalidPaths(t *testing.T) {
 	outer := t.TempDir()
 	dir := filepath.Join(outer, "target")
-	target := open(t, dir, TargetOptions{Replace: true, ReplaceTrees: true})
+	target := open(t, dir, TargetOptions{Replace: true, ReplaceTrees: removeAll})
 	must(t, write(target, fileEntry("ok", "x"), "x"))
 	for _, p := range []string{"", "/", "/etc/passwd", "..", "../x", "a/../../x", "a/..", ".", "./x", "a//b", "a/", "a\x00b"} {
 		for what, err := range map[string]error{
@@ -172,7 +178,7 @@ func TestTargetInvalidPaths(t *testing.T) {
 			"Special":     target.Special(entry(p, tarn.TypeFIFO, 0o644)),
 			"Link":        target.Link("ok", fileEntry(p, "x")),
 			"Link from":   target.Link(p, fileEntry("new", "x")),
-			"Remove":      target.Remove(p),
+			"Remove":      removeAll(target, p),
 			"SetMetadata": target.SetMetadata(fileEntry(p, "x")),
 		} {
 			if err == nil {
@@ -185,10 +191,14 @@ func TestTargetInvalidPaths(t *testing.T) {
 		if _, _, err := target.HashFile(t.Context(), p, -1); err == nil {
 			t.Errorf("HashFile of %q: no error", p)
 		}
-		for _, err := range target.Extra(p) {
-			if p != "" && err == nil {
-				t.Errorf("Extra of %q: no error", p)
-			}
+		if _, err := target.Names(p); p != "" && err == nil {
+			t.Errorf("Names of %q: no error", p)
+		}
+		if _, err := target.ReadFile(p, 1); err == nil {
+			t.Errorf("ReadFile of %q: no error", p)
+		}
+		if _, err := target.Mounted(p); err == nil {
+			t.Errorf("Mounted of %q: no error", p)
 		}
 	}
 	wantNames(t, outer, "target", "target/ok")
@@ -230,7 +240,7 @@ func TestTargetReplaces(t *testing.T) {
 		t.Error("a directory with something in it was replaced")
 	}
 	wantNames(t, dir, "empty", "f", "f/below", "full", "full/of")
-	target = open(t, dir, TargetOptions{Replace: true, ReplaceTrees: true})
+	target = open(t, dir, TargetOptions{Replace: true, ReplaceTrees: removeAll})
 	must(t, write(target, fileEntry("full/of/x", "x"), "x")) // so that it is in the cache
 	must(t, write(target, fileEntry("full", "x"), "x"))
 	must(t, target.Mkdir(entry("full", tarn.TypeDir, 0o755)))
@@ -322,7 +332,7 @@ func TestTargetKeepsEntriesLikeLeftovers(t *testing.T) {
 	}
 }
 
-func TestTargetExtraAndRemove(t *testing.T) {
+func TestTargetNamesAndRemove(t *testing.T) {
 	dir := t.TempDir()
 	target := open(t, dir, TargetOptions{})
 	for _, p := range []string{"d/a", "d/b/c", "d/b/e/f", "keep"} {
@@ -331,28 +341,25 @@ func TestTargetExtraAndRemove(t *testing.T) {
 	inFlight, err := target.Create(fileEntry("d/new", "x"))
 	must(t, err)
 	list := func(p string) (all []string) {
-		for n, err := range target.Extra(p) {
-			must(t, err)
-			all = append(all, n)
-		}
-		slices.Sort(all)
+		all, err := target.Names(p)
+		must(t, err)
 		return all
 	}
 	if got := list("d"); !slices.Equal(got, []string{"a", "b"}) {
-		t.Errorf("Extra(d) = %q", got)
+		t.Errorf("Names(d) = %q", got)
 	}
 	if got := list(""); !slices.Equal(got, []string{"d", "keep"}) {
-		t.Errorf("Extra() = %q", got)
+		t.Errorf("Names() = %q", got)
 	}
 	if got := list("nothing"); got != nil {
-		t.Errorf("Extra(nothing) = %q", got)
+		t.Errorf("Names(nothing) = %q", got)
 	}
 	inFlight.Abort()
-	must(t, target.Remove("d/b"))
-	must(t, target.Remove("d/b"))
-	must(t, target.Remove("no/such/thing"))
+	must(t, removeAll(target, "d/b"))
+	must(t, removeAll(target, "d/b"))
+	must(t, removeAll(target, "no/such/thing"))
 	wantNames(t, dir, "d", "d/a", "keep")
-	must(t, target.Remove("d"))
+	must(t, removeAll(target, "d"))
 	wantNames(t, dir, "keep")
 }
 

@@ -83,6 +83,14 @@ func (d *dir) stat(name string) (info, error) {
 	return infoOf(&st), err
 }
 
+// otherDevice reports whether what st was learned of lies on another device
+// than the directory.
+func (d *dir) otherDevice(st info) (bool, error) {
+	var own unix.Stat_t
+	err := again(func() error { return unix.Fstat(d.fd, &own) })
+	return infoOf(&own).dev != st.dev, err
+}
+
 func infoOf(st *unix.Stat_t) info {
 	dev := uint64(st.Rdev)
 	return info{

@@ -12,6 +12,7 @@ import (
 // source's root, which is "". It is for one goroutine at a time.
 type Excluder struct {
 	s    Source // of its fields only cfg and excludes are set
+	bins []string
 	dirs map[string]*excluderDir
 	used map[*rules]bool
 }
@@ -26,8 +27,16 @@ type excluderDir struct {
 // NewExcluder returns what cfg leaves out; Path, Name, SplitDepth and
 // OneFileSystem do not matter.
 func NewExcluder(cfg Config) *Excluder {
-	x := &Excluder{s: Source{cfg: cfg}, dirs: map[string]*excluderDir{}, used: map[*rules]bool{}}
-	x.s.excludes.patterns = compilePatterns(cfg.Excludes)
+	x := PatternExcluder(cfg.Excludes)
+	x.s.cfg, x.bins = cfg, skippedDirs
+	return x
+}
+
+// PatternExcluder returns what the patterns leave out, and nothing else: not
+// even the folders that a system keeps for itself, which each walk skips.
+func PatternExcluder(patterns []string) *Excluder {
+	x := &Excluder{dirs: map[string]*excluderDir{}, used: map[*rules]bool{}}
+	x.s.excludes.patterns = compilePatterns(patterns)
 	return x
 }
 
@@ -98,7 +107,7 @@ func (x *Excluder) above(dir string) *rules {
 // that lead to it are not.
 func (x *Excluder) Excluded(path string, dir bool) bool {
 	up, name := cut(path)
-	if dir && slices.Contains(skippedDirs, name) {
+	if dir && slices.Contains(x.bins, name) {
 		return true
 	}
 	r := x.above(path)
@@ -124,5 +133,12 @@ func (x *Excluder) Used(dir string) bool {
 	return d != nil && d.own && x.used[d.rules]
 }
 
-// IgnoreFile is the name of ignore files, "" if there are none.
-func (x *Excluder) IgnoreFile() string { return x.s.cfg.IgnoreFile }
+// Names returns the names of the entries that Enter asks for: first that of
+// ignore files, which may be empty, then those of tags.
+func (x *Excluder) Names() []string {
+	names := []string{x.s.cfg.IgnoreFile}
+	if x.s.cfg.ExcludeCaches {
+		names = append(names, cacheTag)
+	}
+	return append(names, x.s.cfg.ExcludeIfPresent...)
+}

@@ -142,3 +142,14 @@ func TestExcluderUsed(t *testing.T) {
 		t.Errorf("an ignore file that can't be read: %v", err)
 	}
 }
+
+func TestPatternExcluder(t *testing.T) {
+	x := PatternExcluder([]string{"/own"})
+	if !x.Excluded("own", true) || x.Excluded("a/own", true) || x.Excluded(".Trash-1000", true) {
+		t.Error("want /own and nothing else")
+	}
+	x = NewExcluder(Config{ExcludeCaches: true, ExcludeIfPresent: []string{"tag"}})
+	if !x.Excluded(".Trash-1000", true) || x.Excluded(".Trash-1000", false) || !slices.Equal(x.Names(), []string{"", cacheTag, "tag"}) {
+		t.Errorf("names %q", x.Names())
+	}
+}

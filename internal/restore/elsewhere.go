@@ -1,0 +1,94 @@
+package restore
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// errNotOpen says that an archive could not be opened: no file in it can be read.
+var errNotOpen = errors.New("opening")
+
+// flush fetches and writes what the window has planned, then makes the further
+// names of files that are there now. Names whose leader could not be written
+// fill the window again.
+func (r *run) flush(ctx context.Context) error {
+	for len(r.window) > 0 || len(r.waiting) > 0 {
+		jobs := r.window
+		r.window, r.planned = nil, 0
+		if r.DryRun {
+			for _, j := range jobs {
+				r.count(j.entry)
+			}
+			r.waiting = nil
+			continue
+		}
+		for left := jobs; len(left) > 0; left = r.retries() {
+			if err := r.fetchAll(ctx, left); err != nil {
+				return err
+			}
+		}
+		for _, j := range jobs {
+			r.expect(j.entry, false)
+		}
+		names := r.waiting
+		r.waiting = nil
+		for _, e := range names {
+			if err := r.link(ctx, e); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// fetchAll fetches jobs; what has to be read from another archive goes to again.
+func (r *run) fetchAll(ctx context.Context, jobs []job) error {
+	group, gctx := errgroup.WithContext(ctx)
+	group.SetLimit(fetches)
+	whole, extents := partition(jobs)
+	for _, s := range r.plan(ctx, whole) {
+		group.Go(func() error { return r.fetch(gctx, s) })
+	}
+	for _, j := range extents {
+		group.Go(func() error { return r.assemble(gctx, j.entry) })
+	}
+	return group.Wait()
+}
+
+// elsewhere takes the error of a content that could not be read where it lies,
+// and plans to read it from the next archive that has it.
+func (r *run) elsewhere(ctx context.Context, j job, err error) error {
+	if fatal(ctx, err) {
+		return err
+	}
+	if j.tried = append(slices.Clone(j.tried), j.at); j.err == nil {
+		j.err = err
+	} else {
+		j.err = bothFailed(j.err, err)
+	}
+	places, err := r.Contents.Locations(j.entry.Content)
+	if err != nil {
+		return err
+	}
+	for _, at := range places {
+		if at.Size == j.entry.Size && !slices.Contains(j.tried, at) {
+			r.Log.Info("reading a content from another archive", "path", j.entry.Path, "archive", at.Archive, "error", j.err)
+			j.at = at
+			r.mu.Lock()
+			r.again = append(r.again, j)
+			r.mu.Unlock()
+			return nil
+		}
+	}
+	return r.unread(ctx, j.entry, j.err)
+}
+
+// retries takes the jobs that have to be read from another archive.
+func (r *run) retries() []job {
+	jobs := r.again
+	r.again = nil
+	return jobs
+}
