@@ -22,7 +22,7 @@ func main() {
 	// costs little time, and keeps the program small.
 	debug.SetGCPercent(50)
 	debug.SetMemoryLimit(256 << 20) // soft: collect harder before growing
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := signal.NotifyContext(context.Background(), interrupts()...)
 	defer stop()
 	go func() {
 		<-ctx.Done()
@@ -33,6 +33,18 @@ func main() {
 		os.Exit(exitInterrupted)
 	}()
 	os.Exit(run(ctx, osEnv(), os.Args[1:]))
+}
+
+// interrupts are the signals that end a command as Ctrl-C does: a closed
+// terminal, too. What was ignored when the program started stays so, as nohup
+// and shells in the background want it.
+func interrupts() (list []os.Signal) {
+	for _, s := range []os.Signal{os.Interrupt, syscall.SIGHUP} {
+		if !signal.Ignored(s) {
+			list = append(list, s)
+		}
+	}
+	return append(list, syscall.SIGTERM) // also since an empty list would mean all signals
 }
 
 // env is what a command sees of the world.

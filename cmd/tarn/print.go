@@ -7,7 +7,6 @@ import (
 	"strings"
 	"time"
 	"unicode"
-	"unicode/utf8"
 )
 
 // printJSON prints one document on a line of its own.
@@ -90,23 +89,3 @@ func printable(name string) string {
 }
 
 func unprintable(r rune) bool { return r == unicode.ReplacementChar || !unicode.IsPrint(r) }
-
-// printableError shows an error, which may repeat a name, without such characters.
-func printableError(err error) string {
-	text := err.Error()
-	if !strings.ContainsFunc(text, unprintable) {
-		return text
-	}
-	var b strings.Builder
-	for len(text) > 0 {
-		_, n := utf8.DecodeRuneInString(text)
-		if c := text[:n]; strings.ContainsFunc(c, unprintable) {
-			q := strconv.Quote(c)
-			b.WriteString(q[1 : len(q)-1])
-		} else {
-			b.WriteString(c)
-		}
-		text = text[n:]
-	}
-	return b.String()
-}

@@ -4,15 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
-
-	"github.com/tarn-backup/tarn"
 )
 
 // The exit codes of every command.
@@ -56,6 +53,12 @@ func run(ctx context.Context, e *env, args []string) int {
 	root.SetIn(e.stdin)
 	root.SetOut(out)
 	root.SetErr(e.stderr)
+	root.InitDefaultCompletionCmd()
+	for _, cmd := range root.Commands() {
+		if !cmd.Runnable() {
+			cmd.RunE = helpOnly
+		}
+	}
 	stop := func() error { return nil }
 	understood := false
 	root.PersistentPreRunE = func(cmd *cobra.Command, args []string) (err error) {
@@ -69,7 +72,7 @@ func run(ctx context.Context, e *env, args []string) int {
 	}
 	cmd, err := root.ExecuteContextC(ctx)
 	if err != nil && !understood {
-		err = hinted{err, "See `" + cmd.CommandPath() + " --help`."}
+		err = misunderstood(cmd, err)
 	}
 	if stopErr := stop(); err == nil {
 		err = stopErr
@@ -80,10 +83,7 @@ func run(ctx context.Context, e *env, args []string) int {
 		if code == exitInterrupted {
 			err = errors.New("interrupted")
 		}
-		fmt.Fprintf(e.stderr, "tarn: %s\n", printableError(err))
-		if hint := hintFor(err); hint != "" {
-			fmt.Fprintf(e.stderr, "      %s\n", hint)
-		}
+		complain(&mine, err)
 	}
 	return code
 }
@@ -125,43 +125,6 @@ func exitCode(ctx context.Context, err error) int {
 	return exitFailed
 }
 
-// onlyProblems reports whether err says no more than errProblems. An error
-// beside it, as of closing the catalog, must not be lost.
-func onlyProblems(err error) bool {
-	if joined, ok := err.(interface{ Unwrap() []error }); ok {
-		return !slices.ContainsFunc(joined.Unwrap(), func(e error) bool { return !onlyProblems(e) })
-	}
-	return err == errProblems
-}
-
-// hintFor says what to do next about an error whose cause it knows.
-func hintFor(err error) string {
-	var h hinted
-	switch {
-	case errors.As(err, &h):
-		return h.hint
-	case errors.Is(err, tarn.ErrNoIdentity):
-		return "Name the file with your identity: --identity FILE or TARN_IDENTITY."
-	case errors.Is(err, tarn.ErrNotAuthentic):
-		return "Somebody other than your machines may have written to the repository. Keep it as it is, and see `tarn check`."
-	case errors.Is(err, tarn.ErrDamaged):
-		return "`tarn check` lists what is damaged and which files that costs; `tarn rebuild` mends what can be mended."
-	case errors.Is(err, tarn.ErrCold):
-		return "It lies in a cold class and has to be thawed first."
-	case errors.Is(err, tarn.ErrDenied):
-		return "Look at the credentials (--aws-profile, AWS_PROFILE, AWS_ACCESS_KEY_ID) and at what their policy allows."
-	}
-	return ""
-}
-
-// hinted is an error with what to do about it.
-type hinted struct {
-	error
-	hint string
-}
-
-func (h hinted) Unwrap() error { return h.error }
-
 func newRoot(g *globals) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "tarn",
@@ -190,6 +153,15 @@ gets them back. What it knows about the files stays warm: to list, find and comp
 	return root
 }
 
+// helpOnly is a command that only has commands below it: cobra would print the
+// help for a word that it does not know, and call that a success.
+func helpOnly(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return cmd.Help()
+	}
+	return misunderstood(cmd, fmt.Errorf("unknown command %q for %q", args[0], cmd.CommandPath()))
+}
+
 // newLog is where the library's warnings go; -v shows what it does, too.
 func newLog(g *globals) *slog.Logger {
 	level := slog.LevelWarn
@@ -204,15 +176,4 @@ func withoutTime(_ []string, a slog.Attr) slog.Attr {
 		return slog.Attr{}
 	}
 	return a
-}
-
-// notExist reports whether err says that something is not there.
-func notExist(err error) bool { return errors.Is(err, fs.ErrNotExist) }
-
-// bare strips what os puts around a system error, for messages that name the thing.
-func bare(err error) error {
-	if pe, ok := errors.AsType[*fs.PathError](err); ok {
-		return pe.Err
-	}
-	return err
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 
@@ -35,6 +36,9 @@ func (g *globals) withSnapshot(ctx context.Context, f *browse.Filter, args []str
 func (g *globals) problems(bar **progress) func(path string, err error) {
 	var mu sync.Mutex
 	return func(path string, err error) {
+		if errors.Is(err, context.Canceled) {
+			return // the run was ended: that is nothing of this file's
+		}
 		mu.Lock()
 		defer mu.Unlock()
 		if g.json {

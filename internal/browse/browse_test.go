@@ -285,12 +285,12 @@ func TestCleanPaths(t *testing.T) {
 			t.Errorf("%q: %q, %v", in, got, err)
 		}
 	}
-	for _, in := range []string{"", ".", "/", "a/.."} {
+	for _, in := range []string{".", "/", "a/.."} {
 		if got, err := CleanPaths([]string{"x", in}); err != nil || got != nil {
 			t.Errorf("%q: %q, %v; want everything", in, got, err)
 		}
 	}
-	for _, in := range []string{"..", "../a", "a/../../b", "a\x00"} {
+	for _, in := range []string{"", "..", "../a", "a/../../b", "a\x00"} {
 		if got, err := CleanPaths([]string{in}); err == nil {
 			t.Errorf("%q: %q", in, got)
 		}

@@ -2,6 +2,7 @@ package browse
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"path"
@@ -16,6 +17,9 @@ func CleanPaths(paths []string) ([]string, error) {
 	var list []string
 	for _, p := range paths {
 		c := strings.TrimPrefix(path.Clean(p), "/")
+		if p == "" {
+			return nil, errors.New("an empty path: want a path inside of the snapshot, or / for all of it")
+		}
 		if c == "." || c == "" {
 			return nil, nil // everything
 		}
@@ -38,8 +42,17 @@ func Entry(ctx context.Context, r *repo.Repo, s *repo.Snapshot, name string) (*t
 			return &found, nil
 		}
 	}
-	return nil, fmt.Errorf("%q in snapshot %s: %w", name, s.ID, fs.ErrNotExist)
+	return nil, &absentError{fmt.Sprintf("%q is not in snapshot %s", name, s.ID)}
 }
+
+// absentError says in a sentence what is not there. It is fs.ErrNotExist, whose
+// own words are about files.
+type absentError struct{ text string }
+
+func (e *absentError) Error() string { return e.text }
+
+// Is makes it fs.ErrNotExist.
+func (e *absentError) Is(target error) bool { return target == fs.ErrNotExist }
 
 // Match reports whether a pattern finds an entry. A pattern with a slash is
 // matched against the whole path, where ** stands for any number of

@@ -3,7 +3,6 @@ package browse
 import (
 	"context"
 	"fmt"
-	"io/fs"
 	"slices"
 	"strconv"
 	"strings"
@@ -88,11 +87,19 @@ func FindReadable(ctx context.Context, r *repo.Repo, name string, f Filter, bad 
 	}
 	switch len(found) {
 	case 0:
-		return nil, fmt.Errorf("snapshot %q: %w (`tarn snapshots` lists them)", name, fs.ErrNotExist)
+		return nil, &absentError{fmt.Sprintf("no snapshot is %q, nor begins so (`tarn snapshots` lists them)", name)}
 	case 1:
 		return r.Snapshot(ctx, found[0])
 	}
 	return nil, fmt.Errorf("snapshot %q: %d snapshots begin so, among them %s and %s: give more of it", name, len(found), found[0], found[1])
+}
+
+// none says why no snapshot was chosen of so many.
+func none(all int) string {
+	if all == 0 {
+		return "there is none yet (`tarn backup` makes one)"
+	}
+	return fmt.Sprintf("none of the %d can be read and is one that --host, --tag and --path choose", all)
 }
 
 func latest(ctx context.Context, r *repo.Repo, name, rest string, f Filter, bad func(tarn.SnapshotID, error) error) (*repo.Snapshot, error) {
@@ -130,7 +137,7 @@ func latest(ctx context.Context, r *repo.Repo, name, rest string, f Filter, bad 
 		n--
 	}
 	if n == back { // none matched
-		return nil, fmt.Errorf("snapshot %q: there is none yet: %w", name, fs.ErrNotExist)
+		return nil, &absentError{fmt.Sprintf("snapshot %q: %s", name, none(len(ids)))}
 	}
-	return nil, fmt.Errorf("snapshot %q: there are only %d: %w", name, back-n, fs.ErrNotExist)
+	return nil, &absentError{fmt.Sprintf("snapshot %q: there are only %d", name, back-n)}
 }

@@ -27,6 +27,12 @@ const patience = 4 * time.Second
 // interrupts it, and wants it to end soon with exit code 130.
 func (p *person) interrupt(ready func(pid int) bool, args ...string) {
 	p.t.Helper()
+	p.signal(os.Interrupt, ready, args...)
+}
+
+// signal is interrupt with another signal.
+func (p *person) signal(sig os.Signal, ready func(pid int) bool, args ...string) {
+	p.t.Helper()
 	cmd := p.command(args...)
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
@@ -42,7 +48,7 @@ func (p *person) interrupt(ready func(pid int) bool, args ...string) {
 		case <-time.After(5 * time.Millisecond):
 		}
 	}
-	if err := cmd.Process.Signal(os.Interrupt); err != nil {
+	if err := cmd.Process.Signal(sig); err != nil {
 		p.t.Fatal(err)
 	}
 	began := time.Now()
@@ -57,8 +63,8 @@ func (p *person) interrupt(ready func(pid int) bool, args ...string) {
 		<-ended
 		p.t.Fatalf("it did not end within %v of an interrupt\n%.20000s", patience, out.String())
 	}
-	if !strings.Contains(out.String(), "interrupted") {
-		p.t.Errorf("it does not say that it was interrupted: %s", out.String())
+	if !strings.Contains(out.String(), "interrupted") || strings.Contains(out.String(), "context canceled") {
+		p.t.Errorf("it does not say that it was interrupted, and no more: %s", out.String())
 	}
 }
 
@@ -101,6 +107,42 @@ func TestInterruptWhileReading(t *testing.T) {
 			}
 			p.interrupt(hasRead(200<<20), append(args, "-r", repository, dir)...)
 		})
+	}
+}
+
+// TestSignals: a closed terminal and a system that shuts down end a run as
+// Ctrl-C does, and one that was started with nohup goes on.
+func TestSignals(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "src")
+	huge(t, filepath.Join(dir, "huge"))
+	p := newPerson(t)
+	repository := filepath.Join(t.TempDir(), "repository")
+	p.must("init", "-q", "-r", repository)
+	run := []string{"backup", "-q", "--dry-run", "-r", repository, dir}
+	for _, sig := range []os.Signal{syscall.SIGHUP, syscall.SIGTERM} {
+		p.signal(sig, hasRead(50<<20), run...)
+	}
+	cmd := p.command(run...)
+	nohup := exec.CommandContext(t.Context(), "sh", append([]string{"-c", `trap "" HUP; exec "$@"`, "sh", cmd.Path}, run...)...)
+	nohup.Env, nohup.Dir = cmd.Env, cmd.Dir
+	if err := nohup.Start(); err != nil {
+		t.Fatal(err)
+	}
+	for ready := hasRead(50 << 20); !ready(nohup.Process.Pid); {
+		time.Sleep(5 * time.Millisecond)
+	}
+	if err := nohup.Process.Signal(syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	for ready := hasRead(400 << 20); !ready(nohup.Process.Pid); {
+		if _, err := os.Stat(fmt.Sprintf("/proc/%d/exe", nohup.Process.Pid)); err != nil {
+			t.Fatal("it ended, though it ignores SIGHUP")
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+	if err := errors.Join(nohup.Process.Kill(), nohup.Wait()); err == nil {
+		t.Error("it ended by itself")
 	}
 }
 

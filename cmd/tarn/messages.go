@@ -1,0 +1,187 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"unicode/utf8"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/tarn-backup/tarn"
+	"github.com/tarn-backup/tarn/internal/machine"
+)
+
+// complain prints an error that ends a command, and what to do about it.
+func complain(e *env, err error) {
+	var said []string
+	for _, each := range parts(err) {
+		if line := printableError(each); !slices.Contains(said, line) {
+			said = append(said, line)
+			fmt.Fprintf(e.stderr, "tarn: %s\n", line)
+		}
+	}
+	hint := hintFor(err)
+	if full := fullCache(e, err); full != "" {
+		hint = full
+	}
+	if hint != "" {
+		fmt.Fprintf(e.stderr, "      %s\n", hint)
+	}
+}
+
+// misunderstood says what to do about words that a command does not know.
+func misunderstood(cmd *cobra.Command, err error) error {
+	text, suggested, _ := strings.Cut(err.Error(), "\n\nDid you mean this?")
+	if strings.Contains(text, "arg(s)") {
+		text = cmd.CommandPath() + " " + strings.ReplaceAll(text, "arg(s)", "arguments")
+		return hinted{errors.New(text), "Usage: " + strings.TrimSuffix(cmd.UseLine(), " [flags]") + ". See `" + cmd.CommandPath() + " --help`."}
+	}
+	hint := "See `" + cmd.CommandPath() + " --help`."
+	if words := strings.Fields(suggested); len(words) > 0 {
+		hint = "Did you mean `" + cmd.CommandPath() + " " + strings.Join(words, "` or `"+cmd.CommandPath()+" ") + "`? " + hint
+	}
+	cmd.Flags().Visit(func(f *pflag.Flag) {
+		if f.NoOptDefVal != "" && f.Value.Type() != "bool" {
+			hint = fmt.Sprintf("A value of --%s is written with a =, as in --%s=%s.", f.Name, f.Name, valueAfter(cmd, f))
+		}
+	})
+	return hinted{errors.New(text), hint}
+}
+
+// valueAfter is the word that was meant as the value of a flag.
+func valueAfter(cmd *cobra.Command, f *pflag.Flag) string {
+	if args := cmd.Flags().Args(); len(args) > 0 {
+		return args[0]
+	}
+	return f.NoOptDefVal
+}
+
+// parts are the errors that errors.Join has put together, or err alone.
+func parts(err error) (list []error) {
+	j, ok := err.(interface{ Unwrap() []error })
+	if !ok || err.Error() != joinedText(j.Unwrap(), "\n") {
+		return []error{err}
+	}
+	for _, each := range j.Unwrap() {
+		list = append(list, parts(each)...)
+	}
+	return list
+}
+
+func joinedText(errs []error, between string) string {
+	var texts []string
+	for _, err := range errs {
+		texts = append(texts, err.Error())
+	}
+	return strings.Join(texts, between)
+}
+
+// onOneLine replaces the lines of joined errors within the text of err. Other
+// newlines are of a name, and stay for printable to quote.
+func onOneLine(err error, text string) string {
+	switch u := err.(type) {
+	case interface{ Unwrap() error }:
+		if inner := u.Unwrap(); inner != nil {
+			text = onOneLine(inner, text)
+		}
+	case interface{ Unwrap() []error }:
+		if joined := joinedText(u.Unwrap(), "\n"); err.Error() == joined {
+			text = strings.ReplaceAll(text, joined, joinedText(u.Unwrap(), "; "))
+		}
+		for _, each := range u.Unwrap() {
+			text = onOneLine(each, text)
+		}
+	}
+	return text
+}
+
+// fullCache says what to do if the disk of the cache folder is full; "" if err
+// is another.
+func fullCache(e *env, err error) string {
+	dirs, dirsErr := machine.UserDirs(e.getenv)
+	if dirsErr != nil || !errors.Is(err, syscall.ENOSPC) && !errors.Is(err, syscall.EDQUOT) || !strings.Contains(err.Error(), dirs.Cache) {
+		return ""
+	}
+	move := "name a folder on another disk in XDG_CACHE_HOME"
+	if runtime.GOOS == "windows" || runtime.GOOS == "darwin" {
+		move = "put a link to a folder on another disk in its place"
+	}
+	return "The disk of the cache folder " + printable(dirs.Cache) + " is full. Make room there, or " + move + "."
+}
+
+// onlyProblems reports whether err says no more than errProblems. An error
+// beside it, as of closing the catalog, must not be lost.
+func onlyProblems(err error) bool {
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		return !slices.ContainsFunc(joined.Unwrap(), func(e error) bool { return !onlyProblems(e) })
+	}
+	return err == errProblems
+}
+
+// hintFor says what to do next about an error whose cause it knows.
+func hintFor(err error) string {
+	var h hinted
+	switch {
+	case errors.As(err, &h):
+		return h.hint
+	case errors.Is(err, tarn.ErrNoIdentity):
+		return "Name the file with your identity: --identity FILE or TARN_IDENTITY."
+	case errors.Is(err, tarn.ErrNotAuthentic):
+		return "Somebody other than your machines may have written to the repository. Keep it as it is, and see `tarn check`."
+	case errors.Is(err, tarn.ErrDamaged):
+		return "`tarn check` lists what is damaged and which files that costs; `tarn rebuild` mends what can be mended."
+	case errors.Is(err, tarn.ErrCold):
+		return "It lies in a cold class and has to be thawed first."
+	case errors.Is(err, tarn.ErrDenied):
+		return "Look at the credentials (--aws-profile, AWS_PROFILE, AWS_ACCESS_KEY_ID) and at what their policy allows."
+	}
+	return ""
+}
+
+// hinted is an error with what to do about it.
+type hinted struct {
+	error
+	hint string
+}
+
+func (h hinted) Unwrap() error { return h.error }
+
+// bare strips what os puts around a system error, for messages that name the thing.
+func bare(err error) error {
+	if pe, ok := errors.AsType[*fs.PathError](err); ok {
+		return pe.Err
+	}
+	return err
+}
+
+// printableError shows an error, which may repeat a name, on one line and
+// without such characters. What errors.Join put on lines of their own is parted by
+// semicolons.
+func printableError(err error) string {
+	text := onOneLine(err, err.Error())
+	if !strings.ContainsFunc(text, unprintable) {
+		return text
+	}
+	var b strings.Builder
+	for len(text) > 0 {
+		_, n := utf8.DecodeRuneInString(text)
+		if c := text[:n]; strings.ContainsFunc(c, unprintable) {
+			q := strconv.Quote(c)
+			b.WriteString(q[1 : len(q)-1])
+		} else {
+			b.WriteString(c)
+		}
+		text = text[n:]
+	}
+	return b.String()
+}
+
+// notExist reports whether err says that something is not there.
+func notExist(err error) bool { return errors.Is(err, fs.ErrNotExist) }
