@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 )
 
 // TempPrefix starts the name of every temporary file. One that a killed
@@ -52,6 +53,25 @@ func CreateNew(path string, perm fs.FileMode) (*File, error) {
 		return f, nil
 	}
 	return Create(path, perm)
+}
+
+// Sweep removes the temporary files in dir that nothing has written to since
+// before: those that killed processes left. It is no error if that is not
+// allowed, or if another process was faster.
+func Sweep(dir string, before time.Time) error {
+	list, err := os.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	for _, e := range list {
+		if !IsTemp(e.Name()) || !e.Type().IsRegular() {
+			continue
+		}
+		if info, err := e.Info(); err == nil && info.ModTime().Before(before) {
+			os.Remove(filepath.Join(dir, e.Name())) // it stays for the next run, at worst
+		}
+	}
+	return nil
 }
 
 func tempName() string {

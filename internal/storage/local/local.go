@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/minio/crc64nvme"
 
@@ -32,6 +33,8 @@ type Storage struct {
 	root string
 	// made holds the folders that are known to be on the disk, by path.
 	made sync.Map
+	// swept holds the folders that sweep has been to.
+	swept sync.Map
 }
 
 // Create makes the folder dir where it is missing and opens it.
@@ -140,6 +143,7 @@ func (s *Storage) create(path string) (*durable.File, error) {
 	if err := s.ensure(dir); err != nil {
 		return nil, err
 	}
+	s.sweep(dir)
 	f, err := durable.CreateNew(path, filePerm)
 	if errors.Is(err, fs.ErrNotExist) && dir != s.root {
 		s.made.Clear()
@@ -149,6 +153,18 @@ func (s *Storage) create(path string) (*durable.File, error) {
 		return durable.CreateNew(path, filePerm)
 	}
 	return f, err
+}
+
+// abandoned is the age from which a temporary file belongs to no process that
+// still writes to it: each write makes it younger.
+const abandoned = 24 * time.Hour
+
+// sweep removes, once for each folder that is written to, what killed
+// processes left there, on file systems where a file in the making needs a name.
+func (s *Storage) sweep(dir string) {
+	if _, done := s.swept.LoadOrStore(dir, struct{}{}); !done {
+		durable.Sweep(dir, time.Now().Add(-abandoned)) // an error here is one of the write, too
+	}
 }
 
 // ensure makes the folder dir and those above it up to the root, and has

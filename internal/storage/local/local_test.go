@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 
@@ -80,6 +81,46 @@ func TestTemporaryFilesAreHidden(t *testing.T) {
 			t.Errorf("stat of %s: %v", key, err)
 		}
 	}
+}
+
+// TestLeftoversAreSwept: where a file in the making needs a name, a killed run
+// leaves one, as large as an archive. The next run takes it away, but not one that
+// another process writes at this moment.
+func TestLeftoversAreSwept(t *testing.T) {
+	dir := t.TempDir()
+	s, err := local.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	put := func(key string) {
+		t.Helper()
+		if _, err := s.Put(t.Context(), key, strings.NewReader("x"), storage.PutOptions{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put("a/first") // makes the folder; the next process finds the leftovers there
+	old := time.Now().Add(-25 * time.Hour)
+	for name, gone := range map[string]bool{".tmp-0123456789abcdef": true, "a/.tmp-0123456789abcdef": true, "a/.tmp-fresh": false, "a/first": false, "a/.other": false} {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte("x"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if !strings.HasSuffix(name, "fresh") {
+			if err := os.Chtimes(path, old, old); err != nil {
+				t.Fatal(err)
+			}
+		}
+		defer func() {
+			if _, err := os.Lstat(path); (err != nil) != gone {
+				t.Errorf("%s: %v, want it gone: %t", name, err, gone)
+			}
+		}()
+	}
+	if s, err = local.Open(dir); err != nil {
+		t.Fatal(err)
+	}
+	put("b")
+	put("a/second")
 }
 
 func TestOthersFilesAreIgnored(t *testing.T) {
