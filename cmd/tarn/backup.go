@@ -109,6 +109,7 @@ func (g *globals) backupTo(ctx context.Context, o *opened, f backupFlags, source
 	if err != nil {
 		return err
 	}
+	recordExcludes(cfg.Options, sources[0]) // those of the user, before tarn's own
 	g.leaveOut(o.dirs, o.location, sources)
 	cfg.Sources = sources
 	if err := g.sync(ctx, o); err != nil {
@@ -159,10 +160,8 @@ func (g *globals) backupConfig(f backupFlags, o *opened) (cfg backup.Config, err
 	if u, err := user.Current(); err == nil {
 		cfg.User = u.Username
 	}
-	for name, v := range map[string][]string{"exclude": f.excludes, "exclude-file": f.excludeFiles, "exclude-if-present": f.excludeIfPresent} {
-		if len(v) > 0 {
-			cfg.Options[name] = strings.Join(v, "\n")
-		}
+	if len(f.excludeFiles) > 0 {
+		cfg.Options["exclude-file"] = strings.Join(f.excludeFiles, "\n")
 	}
 	return cfg, nil
 }

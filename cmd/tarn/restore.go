@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"sync"
 
 	"github.com/spf13/cobra"
 
@@ -14,11 +15,12 @@ import (
 
 // restoreFlags are the flags of restore.
 type restoreFlags struct {
-	target    string
-	overwrite string
-	delete    bool
-	dryRun    bool
-	verify    bool
+	target         string
+	overwrite      string
+	delete         bool
+	deleteExcluded bool
+	dryRun         bool
+	verify         bool
 }
 
 func newRestore(g *globals) *cobra.Command {
@@ -28,14 +30,19 @@ func newRestore(g *globals) *cobra.Command {
 		Short: "Get files back",
 		Long: `restore writes the files of a snapshot, or those at and below PATH, to DIR/<source name>/…. It reads only the parts of archives that
 it needs, checks every file against its SHA-256 as it is written, and never writes outside of DIR. What is in DIR already and right is
-not fetched again, so that the same command goes on where an interrupted one stopped.` + "\n" + exitCodes,
+not fetched again, so that the same command goes on where an interrupted one stopped.
+
+--delete removes what the snapshot does not have. It spares what the backup left out (--exclude, .tarnignore, tagged folders, bins of the
+system) or could not read, and never goes into another file system that is mounted below a source. With --dry-run it names what it would
+remove, with -v what it removes. With --overwrite always it also removes a folder in whose place the snapshot has a file.` + "\n" + exitCodes,
 		Args: cobra.MinimumNArgs(1),
 	}
 	fl := cmd.Flags()
 	fl.StringVar(&f.target, "target", "", "folder to write to (required)")
 	fl.StringVar(&f.overwrite, "overwrite", string(restore.Changed), "files that are there: never, changed (size or time differ) or always (compare content, too)")
 	fl.BoolVar(&f.delete, "delete", false, "remove what the snapshot does not have from the directories that are restored")
-	fl.BoolVar(&f.dryRun, "dry-run", false, "say what would be written, and write nothing")
+	fl.BoolVar(&f.deleteExcluded, "delete-excluded", false, "as --delete, and remove what the backup left out, too")
+	fl.BoolVar(&f.dryRun, "dry-run", false, "say what would be written and removed, and do nothing")
 	fl.BoolVar(&f.verify, "verify", false, "read every file again in the end")
 	filter := filterFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
@@ -47,10 +54,16 @@ not fetched again, so that the same command goes on where an interrupted one sto
 			return err
 		}
 		return g.withSnapshot(cmd.Context(), filter, args, func(o *opened, s *repo.Snapshot, paths []string) error {
-			return g.restore(cmd.Context(), o, restore.Config{
+			cfg := restore.Config{
 				Repo: o.Repo, Contents: o.contents, Snapshot: s, Paths: paths, Target: f.target, Overwrite: policy,
-				Delete: f.delete, DryRun: f.dryRun, Verify: f.verify, Log: g.log,
-			})
+				Delete: f.delete || f.deleteExcluded, DryRun: f.dryRun, Verify: f.verify && !f.dryRun, Log: g.log,
+			}
+			if cfg.Delete {
+				if cfg.Excluders, err = g.excluders(o, s, f.target, f.deleteExcluded); err != nil {
+					return err
+				}
+			}
+			return g.restore(cmd.Context(), o, cfg)
 		})
 	}
 	return cmd
@@ -76,13 +89,9 @@ func (g *globals) restore(ctx context.Context, o *opened, cfg restore.Config) er
 func (g *globals) showRestore(cfg *restore.Config) (stop func()) {
 	var bar *progress
 	show := g.problems(&bar)
-	cfg.Problem = func(path string, err error) {
-		if errors.Is(err, fs.ErrExist) {
-			err = fmt.Errorf("%w (--overwrite changed or always replaces it)", err)
-		}
-		show(path, err)
-	}
-	if g.quiet {
+	cfg.Problem = func(path string, err error) { show(path, overwriteHint(err)) }
+	g.showDelete(cfg, &bar)
+	if g.quiet || cfg.DryRun && cfg.Delete { // whose lines a bar would disturb
 		return func() {}
 	}
 	total := cfg.Snapshot.Total()
@@ -95,28 +104,90 @@ func (g *globals) showRestore(cfg *restore.Config) (stop func()) {
 	return bar.stop
 }
 
+// overwriteHint adds to an error of something in the way how it gives way.
+func overwriteHint(err error) error {
+	switch {
+	case errors.Is(err, restore.ErrFilled):
+		return fmt.Errorf("%w (move it away, or let --delete --overwrite always remove it with all in it)", err)
+	case errors.Is(err, fs.ErrExist):
+		return fmt.Errorf("%w (--overwrite changed or always replaces it)", err)
+	}
+	return err
+}
+
+// showDelete shows what --delete removes and leaves alone.
+func (g *globals) showDelete(cfg *restore.Config, bar **progress) {
+	var mu sync.Mutex
+	show := func(doc map[string]any, line string) {
+		mu.Lock()
+		defer mu.Unlock()
+		switch {
+		case g.json:
+			g.printJSON(doc)
+		case cfg.DryRun:
+			g.say("%s", line)
+		default:
+			(*bar).print(g, line)
+		}
+	}
+	verb := "removed"
+	if cfg.DryRun {
+		verb = "would remove"
+	}
+	cfg.Removed = func(path string, dir bool) {
+		if !g.json && (!cfg.DryRun && !g.verbose || g.quiet) {
+			return
+		}
+		name := path
+		if dir {
+			name += "/"
+		}
+		show(map[string]any{"type": "removed", "path": path, "dir": dir, "dry_run": cfg.DryRun}, verb+" "+printable(name))
+	}
+	cfg.Left = func(path string, why restore.Reason) {
+		if g.json || why == restore.Mounted || g.verbose && !g.quiet {
+			show(map[string]any{"type": "left", "path": path, "reason": string(why)}, fmt.Sprintf("left alone %s: %s", printable(path), why))
+		}
+	}
+}
+
 func (g *globals) reportRestore(cfg restore.Config, res *restore.Result) {
 	if g.json {
 		g.printJSON(map[string]any{
 			"type": "summary", "dry_run": cfg.DryRun, "files": res.Files, "dirs": res.Dirs, "others": res.Others, "written": res.Written, "bytes": res.Bytes,
-			"same": res.Same, "kept": res.Kept, "deleted": res.Deleted, "verified": res.Verified, "fetched_bytes": res.Fetched, "requests": res.Requests,
+			"same": res.Same, "kept": res.Kept, "deleted": res.Deleted, "left": res.Left, "verified": res.Verified, "fetched_bytes": res.Fetched, "requests": res.Requests,
 			"problems": res.Problems, "seconds": res.Duration.Seconds(),
 		})
 		return
 	}
-	verb := "wrote"
+	verb, removed := "wrote", "removed"
 	if cfg.DryRun {
-		verb = "would write"
+		verb, removed = "would write", "would remove"
 	}
-	g.say("%s %s (%s), %d were there already, %d left as they are, %d removed", verb,
-		formatCount(res.Written, "file", "files"), formatBytes(res.Bytes), res.Same, res.Kept, res.Deleted)
+	g.say("%s %s (%s), %d were there already, %d left as they are", verb,
+		formatCount(res.Written, "file", "files"), formatBytes(res.Bytes), res.Same, res.Kept)
+	if cfg.Delete {
+		spared := ""
+		if res.Left > 0 {
+			spared = fmt.Sprintf(", left %d alone that the backup does not cover", res.Left)
+		}
+		g.say("%s %s%s", removed, formatCount(res.Deleted, "file or folder", "files and folders"), spared)
+	}
 	if !cfg.DryRun {
 		g.say("read %s of archives in %s, %s", formatBytes(res.Fetched), formatCount(res.Requests, "request", "requests"), formatDuration(res.Duration))
 	}
 	if cfg.Verify {
-		g.say("verified %s", formatCount(res.Verified, "file", "files"))
+		g.say("verified %s", verified(res))
 	}
 	if res.Problems > 0 {
 		fmt.Fprintf(g.stderr, "tarn: %s (listed above)\n", formatCount(res.Problems, "problem", "problems"))
 	}
+}
+
+// verified says how many files turned out to be those of the snapshot.
+func verified(res *restore.Result) string {
+	if res.Verified == res.Files {
+		return formatCount(res.Verified, "file: it has", "files: all have") + " the content of the snapshot"
+	}
+	return fmt.Sprintf("%d of %s: the others do not have the content of the snapshot", res.Verified, formatCount(res.Files, "file", "files"))
 }

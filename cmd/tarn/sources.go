@@ -29,7 +29,7 @@ func (f backupFlags) sources(args []string) (list []scan.Config, err error) {
 		}
 		list = append(list, scan.Config{
 			Path: path, Name: name, SplitDepth: f.splitDepth, Excludes: patterns, ExcludeCaches: f.excludeCaches,
-			ExcludeIfPresent: f.excludeIfPresent, OneFileSystem: f.oneFileSystem, IgnoreFile: ".tarnignore",
+			ExcludeIfPresent: f.excludeIfPresent, OneFileSystem: f.oneFileSystem, IgnoreFile: ignoreFile,
 		})
 	}
 	return list, nil

@@ -76,7 +76,15 @@ func (s State) String() string {
 
 // ErrFilled says that an entry is to stand where a directory does that holds
 // something.
-var ErrFilled = errors.New("a folder that is not empty stands there")
+var ErrFilled error = inTheWay("a folder that is not empty stands there")
+
+// inTheWay says what stands where an entry is to be. It is an fs.ErrExist.
+type inTheWay string
+
+func (e inTheWay) Error() string { return string(e) }
+
+// Is reports that something exists.
+func (inTheWay) Is(target error) bool { return target == fs.ErrExist }
 
 // errNotDir says that something else stands where a directory is needed.
 var errNotDir = errors.New("not a directory")
@@ -177,7 +185,7 @@ func (t *Target) adopt(d *dir, name, path string) error {
 // clearForDir removes what stands where a directory is needed, if it may.
 func (t *Target) clearForDir(d *dir, name string, typ tarn.Type) error {
 	if !t.opts.Replace {
-		return fmt.Errorf("%w: a %s stands there, and overwriting is not allowed: %w", errNotDir, typ, fs.ErrExist)
+		return fmt.Errorf("%w: %w", errNotDir, inTheWay(fmt.Sprintf("a %s stands there, and overwriting is not allowed", typ)))
 	}
 	return d.remove(name)
 }

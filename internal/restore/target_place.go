@@ -107,9 +107,9 @@ func (t *Target) clearDir(d *dir, name, path string) error {
 	case err != nil:
 		return err
 	case !filled && !t.opts.Replace:
-		return fmt.Errorf("an empty folder stands there: %w", fs.ErrExist)
+		return inTheWay("an empty folder stands there")
 	case filled && (!t.opts.Replace || t.opts.ReplaceTrees == nil):
-		return fmt.Errorf("%w: %w", ErrFilled, fs.ErrExist)
+		return ErrFilled
 	}
 	t.drop(path)
 	if filled {
