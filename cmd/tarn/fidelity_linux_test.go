@@ -26,7 +26,7 @@ func TestFidelity(t *testing.T) {
 		{"--split-depth", "0", "--archive-size", "3MiB"},
 		{"--split-depth", "1"},
 		{"--split-depth", "2", "--archive-size", "1MiB", "--compression", "fastest"},
-		{"--split-depth", "4096", "--archive-size", "1", "--compression", "best"},
+		{"--split-depth", "4096", "--archive-size", "4KiB", "--compression", "best"},
 	} {
 		encryptions := []string{"--no-encryption", ""}
 		if args[1] == "4096" {

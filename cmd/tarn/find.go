@@ -25,7 +25,7 @@ any number of directories. A version that several snapshots hold is listed once,
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		for _, p := range args {
 			if _, err := browse.Match(p, "x"); err != nil {
-				return fmt.Errorf("pattern %q: %w", p, err)
+				return fmt.Errorf(`pattern %q can't be understood: look for a [ without its ], or a \ at the end (\[ stands for the character itself)`, p)
 			}
 		}
 		return g.with(cmd.Context(), func(o *opened) error { return g.find(cmd.Context(), o, *filter, args) })

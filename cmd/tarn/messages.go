@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"runtime"
 	"slices"
 	"strconv"
@@ -39,9 +40,19 @@ func complain(e *env, err error) {
 // misunderstood says what to do about words that a command does not know.
 func misunderstood(cmd *cobra.Command, err error) error {
 	text, suggested, _ := strings.Cut(err.Error(), "\n\nDid you mean this?")
-	if strings.Contains(text, "arg(s)") {
-		text = cmd.CommandPath() + " " + strings.ReplaceAll(text, "arg(s)", "arguments")
-		return hinted{errors.New(text), "Usage: " + strings.TrimSuffix(cmd.UseLine(), " [flags]") + ". See `" + cmd.CommandPath() + " --help`."}
+	text, _, _ = strings.Cut(text, ": strconv.") // "invalid argument … for … flag" says it all
+	var want, got int64
+	_, few := fmt.Sscanf(text, "requires at least %d arg(s), only received %d", &want, &got)
+	_, other := fmt.Sscanf(text, "accepts %d arg(s), received %d", &want, &got)
+	if few == nil || other == nil {
+		least := "wants "
+		if few == nil {
+			least += "at least "
+		}
+		return hinted{
+			fmt.Errorf("%s %s%s, and got %d", cmd.CommandPath(), least, formatCount(want, "argument", "arguments"), got),
+			"Usage: `" + strings.TrimSuffix(cmd.UseLine(), " [flags]") + "`; `" + cmd.CommandPath() + " --help` says more.",
+		}
 	}
 	hint := "See `" + cmd.CommandPath() + " --help`."
 	if words := strings.Fields(suggested); len(words) > 0 {
@@ -102,6 +113,16 @@ func onOneLine(err error, text string) string {
 	return text
 }
 
+// plainWords replaces what Go's own errors say at the end of a message.
+func plainWords(text string) string {
+	for from, to := range map[error]string{fs.ErrNotExist: "it is not there", fs.ErrExist: "it is there already"} {
+		if rest, ok := strings.CutSuffix(text, from.Error()); ok {
+			return rest + to
+		}
+	}
+	return text
+}
+
 // fullCache says what to do if the disk of the cache folder is full; "" if err
 // is another.
 func fullCache(e *env, err error) string {
@@ -128,6 +149,7 @@ func onlyProblems(err error) bool {
 // hintFor says what to do next about an error whose cause it knows.
 func hintFor(err error) string {
 	var h hinted
+	var path *fs.PathError
 	switch {
 	case errors.As(err, &h):
 		return h.hint
@@ -139,8 +161,16 @@ func hintFor(err error) string {
 		return "`tarn check` lists what is damaged and which files that costs; `tarn rebuild` mends what can be mended."
 	case errors.Is(err, tarn.ErrCold):
 		return "It lies in a cold class and has to be thawed first."
+	case errors.As(err, new(*net.OpError)):
+		return "Look at the network, and at the name of the server (--s3-endpoint)."
 	case errors.Is(err, tarn.ErrDenied):
 		return "Look at the credentials (--aws-profile, AWS_PROFILE, AWS_ACCESS_KEY_ID) and at what their policy allows."
+	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
+		return "Run it as a user who may do that, or name another place."
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+		return "Make room there, and run the same command again: it goes on where it was."
+	case errors.Is(err, syscall.ENOTDIR), errors.As(err, &path) && path.Op == "mkdir" && errors.Is(path, fs.ErrExist):
+		return "A file is in the place of a folder: name another path, or move the file away."
 	}
 	return ""
 }
@@ -165,7 +195,7 @@ func bare(err error) error {
 // without such characters. What errors.Join put on lines of their own is parted by
 // semicolons.
 func printableError(err error) string {
-	text := onOneLine(err, err.Error())
+	text := plainWords(onOneLine(err, err.Error()))
 	if !strings.ContainsFunc(text, unprintable) {
 		return text
 	}

@@ -37,8 +37,15 @@ func formatBytes(n int64) string {
 	return fmt.Sprintf("%.1f %ciB", v, units[i])
 }
 
-// parseBytes reads a size: a number with an optional unit, which is binary
-// with or without an i: 512MiB, 512M, 2g, 1048576.
+// The sizes that an archive may be cut at. In a smaller one its own headers are
+// more than its content, as where a unit was forgotten; a larger one is no object of S3.
+const (
+	minArchive = 4 << 10
+	maxArchive = 5 << 40
+)
+
+// parseBytes reads the size of an archive: a number with an optional unit, which
+// is binary with or without an i: 512MiB, 512M, 2g, 1048576.
 func parseBytes(s string) (int64, error) {
 	t := strings.ToUpper(strings.TrimSpace(s))
 	t = strings.TrimSuffix(strings.TrimSuffix(t, "B"), "I")
@@ -49,8 +56,11 @@ func parseBytes(s string) (int64, error) {
 		}
 	}
 	n, err := strconv.ParseInt(strings.TrimSpace(t), 10, 64)
-	if err != nil || n <= 0 || n > 1<<62>>shift {
-		return 0, fmt.Errorf("size %q: want a number and a unit, such as 512MiB", s)
+	if err != nil || n <= 0 {
+		return 0, fmt.Errorf("size %q: want a whole number and a unit, such as 512MiB", s)
+	}
+	if n > maxArchive>>shift || n<<shift < minArchive {
+		return 0, fmt.Errorf("size %q: want 4KiB to 5TiB, such as 512MiB", s)
 	}
 	return n << shift, nil
 }

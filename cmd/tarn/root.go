@@ -54,9 +54,13 @@ func run(ctx context.Context, e *env, args []string) int {
 	root.SetOut(out)
 	root.SetErr(e.stderr)
 	root.InitDefaultCompletionCmd()
+	root.InitDefaultHelpCmd()
 	for _, cmd := range root.Commands() {
 		if !cmd.Runnable() {
 			cmd.RunE = helpOnly
+		}
+		if cmd.Name() == "help" {
+			cmd.Run, cmd.RunE = nil, helpOf
 		}
 	}
 	stop := func() error { return nil }
@@ -86,6 +90,16 @@ func run(ctx context.Context, e *env, args []string) int {
 		complain(&mine, err)
 	}
 	return code
+}
+
+// helpOf is `tarn help COMMAND`, which in cobra succeeds for any word.
+func helpOf(cmd *cobra.Command, args []string) error {
+	about, _, err := cmd.Root().Find(args)
+	if err != nil {
+		return misunderstood(cmd.Root(), err)
+	}
+	about.InitDefaultHelpFlag()
+	return about.Help()
 }
 
 // noneEmpty refuses empty arguments and values of flags. They come from
@@ -131,10 +145,12 @@ func newRoot(g *globals) *cobra.Command {
 		Short: "Backups in the coldest, cheapest classes of S3, with everything about them warm",
 		Long: `tarn backs folders up into plain tar.zst archives, encrypted with age, in a local folder or in S3, and
 gets them back. What it knows about the files stays warm: to list, find and compare reads no archive.` + "\n" + exitCodes,
+		Version:       versionText(),
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
 	root.CompletionOptions.HiddenDefaultCmd = false
+	root.SetVersionTemplate("{{.Version}}\n")
 	f := root.PersistentFlags()
 	f.StringVarP(&g.repo, "repo", "r", g.getenv("TARN_REPO"), "repository: a folder, or s3://bucket/prefix (TARN_REPO; default: a folder in your data folder)")
 	f.StringArrayVar(&g.identities, "identity", nil, "file with an age identity or an SSH key (TARN_IDENTITY; default: those in the configuration folder)")

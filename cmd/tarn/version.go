@@ -19,6 +19,11 @@ var version = "0.1.0-dev"
 // program is how a snapshot names what wrote it.
 func program() string { return "tarn " + version }
 
+// versionText is what people see of it.
+func versionText() string {
+	return fmt.Sprintf("%s, format %d, %s %s/%s", program(), repo.Format, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+}
+
 func newVersion(g *globals) *cobra.Command {
 	return &cobra.Command{
 		Use:   "version",
@@ -36,7 +41,7 @@ func newVersion(g *globals) *cobra.Command {
 			if g.json {
 				return g.printJSON(map[string]any{"version": version, "revision": revision, "format": repo.Format, "go": runtime.Version(), "os": runtime.GOOS, "arch": runtime.GOARCH})
 			}
-			_, err := fmt.Fprintf(g.stdout, "%s, format %d, %s %s/%s\n", program(), repo.Format, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+			_, err := fmt.Fprintln(g.stdout, versionText())
 			return err
 		},
 	}
@@ -50,10 +55,13 @@ func newMan(root *cobra.Command) *cobra.Command {
 		RunE: func(_ *cobra.Command, args []string) error {
 			dir := filepath.Clean(args[0])
 			if err := os.MkdirAll(dir, 0o755); err != nil {
-				return err
+				return fmt.Errorf("making the folder of the man pages: %w", err)
 			}
 			root.DisableAutoGenTag = true
-			return doc.GenManTree(root, &doc.GenManHeader{Title: "TARN", Section: "1", Source: program()}, dir)
+			if err := doc.GenManTree(root, &doc.GenManHeader{Title: "TARN", Section: "1", Source: program()}, dir); err != nil {
+				return fmt.Errorf("writing man pages: %w", err)
+			}
+			return nil
 		},
 	}
 }
