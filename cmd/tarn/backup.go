@@ -110,6 +110,9 @@ func (g *globals) backupTo(ctx context.Context, o *opened, f backupFlags, source
 		return err
 	}
 	recordExcludes(cfg.Options, sources[0]) // those of the user, before tarn's own
+	if err := notOwn(o.location, sources); err != nil {
+		return err
+	}
 	g.leaveOut(o.dirs, o.location, sources)
 	cfg.Sources = sources
 	if err := g.sync(ctx, o); err != nil {

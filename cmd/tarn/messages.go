@@ -29,8 +29,8 @@ func complain(e *env, err error) {
 		}
 	}
 	hint := hintFor(err)
-	if full := fullCache(e, err); full != "" {
-		hint = full
+	if cache := cacheHint(e, err); cache != "" {
+		hint = cache
 	}
 	if hint != "" {
 		fmt.Fprintf(e.stderr, "      %s\n", hint)
@@ -113,28 +113,43 @@ func onOneLine(err error, text string) string {
 	return text
 }
 
-// plainWords replaces what Go's own errors say at the end of a message.
-func plainWords(text string) string {
-	for from, to := range map[error]string{fs.ErrNotExist: "it is not there", fs.ErrExist: "it is there already"} {
-		if rest, ok := strings.CutSuffix(text, from.Error()); ok {
-			return rest + to
+// plainWords replaces what Go's own errors say at the end of a message. What a
+// message says of an argument is enough without "invalid argument", if that is
+// not what the system has said.
+func plainWords(err error, text string) string {
+	ends := []struct {
+		of error
+		as string
+	}{{fs.ErrNotExist, ": it is not there"}, {fs.ErrExist, ": it is there already"}, {fs.ErrInvalid, ""}}
+	for _, end := range ends {
+		if rest, ok := strings.CutSuffix(text, ": "+end.of.Error()); ok && !errors.Is(err, syscall.EINVAL) {
+			return rest + end.as
 		}
 	}
 	return text
 }
 
-// fullCache says what to do if the disk of the cache folder is full; "" if err
-// is another.
-func fullCache(e *env, err error) string {
+// cacheHint says what to do if the cache folder can't be written; "" if err is
+// about something else.
+func cacheHint(e *env, err error) string {
 	dirs, dirsErr := machine.UserDirs(e.getenv)
-	if dirsErr != nil || !errors.Is(err, syscall.ENOSPC) && !errors.Is(err, syscall.EDQUOT) || !strings.Contains(err.Error(), dirs.Cache) {
+	if dirsErr != nil || !strings.Contains(err.Error(), dirs.Cache) {
 		return ""
 	}
-	move := "name a folder on another disk in XDG_CACHE_HOME"
-	if runtime.GOOS == "windows" || runtime.GOOS == "darwin" {
-		move = "put a link to a folder on another disk in its place"
+	what := ""
+	switch {
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+		what = "The disk of the cache folder %s is full. Make room there, or %s."
+	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS), errors.Is(err, syscall.ENOTDIR):
+		what = "The cache folder %s can't be written. Make it writable, or %s."
+	default:
+		return ""
 	}
-	return "The disk of the cache folder " + printable(dirs.Cache) + " is full. Make room there, or " + move + "."
+	move := "name a folder elsewhere in XDG_CACHE_HOME"
+	if runtime.GOOS == "windows" || runtime.GOOS == "darwin" {
+		move = "put a link to a folder elsewhere in its place"
+	}
+	return fmt.Sprintf(what, printable(dirs.Cache), move)
 }
 
 // onlyProblems reports whether err says no more than errProblems. An error
@@ -165,6 +180,7 @@ func hintFor(err error) string {
 		return "Look at the network, and at the name of the server (--s3-endpoint)."
 	case errors.Is(err, tarn.ErrDenied):
 		return "Look at the credentials (--aws-profile, AWS_PROFILE, AWS_ACCESS_KEY_ID) and at what their policy allows."
+	case strings.Contains(err.Error(), "as a user who may"): // it says what to do by itself
 	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
 		return "Run it as a user who may do that, or name another place."
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
@@ -195,7 +211,7 @@ func bare(err error) error {
 // without such characters. What errors.Join put on lines of their own is parted by
 // semicolons.
 func printableError(err error) string {
-	text := plainWords(onOneLine(err, err.Error()))
+	text := plainWords(err, onOneLine(err, err.Error()))
 	if !strings.ContainsFunc(text, unprintable) {
 		return text
 	}

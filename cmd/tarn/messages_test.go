@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io/fs"
 	"path/filepath"
 	"syscall"
 	"testing"
@@ -33,15 +34,34 @@ func TestComplain(t *testing.T) {
 	}
 }
 
-func TestFullCacheHint(t *testing.T) {
+func TestCacheHint(t *testing.T) {
 	e := &env{getenv: func(string) string { return "" }}
 	dirs, err := machine.UserDirs(e.getenv)
 	if err != nil {
 		t.Skip(err)
 	}
-	in := fmt.Errorf("writing %s: %w", filepath.Join(dirs.Cache, "x"), syscall.ENOSPC)
-	if fullCache(e, in) == "" || fullCache(e, syscall.ENOSPC) != "" || fullCache(e, errors.New(dirs.Cache)) != "" {
-		t.Error("the wrong errors get the hint")
+	in := func(err error) error { return fmt.Errorf("writing %s: %w", filepath.Join(dirs.Cache, "x"), err) }
+	if a, b := cacheHint(e, in(syscall.ENOSPC)), cacheHint(e, in(syscall.EACCES)); a == "" || b == "" || a == b {
+		t.Errorf("%q, %q", a, b)
+	}
+	for _, err := range []error{syscall.ENOSPC, syscall.EACCES, errors.New(dirs.Cache), in(syscall.EIO)} {
+		if hint := cacheHint(e, err); hint != "" {
+			t.Errorf("%v: %q", err, hint)
+		}
+	}
+}
+
+func TestPlainWords(t *testing.T) {
+	for want, err := range map[string]error{
+		"reading x: it is not there":             fmt.Errorf("reading x: %w", fs.ErrNotExist),
+		"x is a repository: it is there already": fmt.Errorf("x is a repository: %w", fs.ErrExist),
+		`endpoint "x": want a URL`:               fmt.Errorf(`endpoint "x": want a URL: %w`, fs.ErrInvalid),
+		"mount x: invalid argument":              &fs.PathError{Op: "mount", Path: "x", Err: syscall.EINVAL},
+		"open x: no such file or directory":      &fs.PathError{Op: "open", Path: "x", Err: syscall.ENOENT},
+	} {
+		if got := printableError(err); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
 	}
 }
 

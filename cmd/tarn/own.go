@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"path/filepath"
 	"strings"
 
@@ -25,6 +26,21 @@ func (g *globals) leaveOut(dirs machine.Dirs, location string, sources []scan.Co
 			sources[i].Excludes = append(sources[i].Excludes[:len(sources[i].Excludes):len(sources[i].Excludes)], pattern)
 		}
 	}
+}
+
+// notOwn refuses a source that is the repository or lies in it: each run would
+// store what the one before has written.
+func notOwn(location string, sources []scan.Config) error {
+	if strings.Contains(location, "://") {
+		return nil
+	}
+	for _, s := range sources {
+		rel, err := filepath.Rel(resolved(location), resolved(s.Path))
+		if err == nil && filepath.IsLocal(rel) {
+			return hinted{fmt.Errorf("source %s lies in the repository %s", s.Path, location), "Back up other folders, or into another repository (--repo, TARN_REPO)."}
+		}
+	}
+	return nil
 }
 
 // patternBelow returns the exclude pattern that matches just the folder inside
