@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/tarn-backup/tarn/internal/e2e"
 )
 
 // added is what a run added to a repository.
@@ -175,9 +177,8 @@ func TestIncremental(t *testing.T) {
 				t.Errorf("the run after it, without a change, added %+v (%+v)", got, s)
 			}
 			i.must("restore", "-r", i.path("repo"), "latest", "--target", i.path("back"))
-			diff, err := compareTrees(b.dir, i.path("back", "src"))
-			if err != nil || len(diff) > 0 {
-				t.Errorf("what comes back is another folder: %v\n%s", err, strings.Join(diff, "\n"))
+			if diff := e2e.Diff(e2e.ReadTree(t, b.dir), e2e.ReadTree(t, i.path("back", "src"))); len(diff) > 0 {
+				t.Errorf("what comes back is another folder:\n%s", strings.Join(diff, "\n"))
 			}
 		})
 	}

@@ -2,6 +2,7 @@ package e2e_test
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -99,6 +100,28 @@ func TestFullTarget(t *testing.T) {
 	d.remount("100m", false)
 	p.must(restore...)
 	e2e.New(t, true).Same(dir, filepath.Join(target, "src"))
+}
+
+// TestFullCache: the cache folder is no place that a person has chosen, so the
+// error names it, says how to move it, and the repository is none the worse.
+func TestFullCache(t *testing.T) {
+	t.Parallel()
+	d := newDisk(t, "64k")
+	dir := filepath.Join(e2e.Scratch(t), "src")
+	for i := range 2000 {
+		e2e.Write(t, filepath.Join(dir, fmt.Sprint(i)), e2e.Content(uint64(i), 8))
+	}
+	p := newPerson(t, "XDG_CACHE_HOME="+d.path)
+	repository := filepath.Join(e2e.Scratch(t), "repository")
+	backup := []string{"backup", "-q", "--init", "-r", repository, dir}
+	p.fails("The disk of the cache folder "+filepath.Join(d.path, "tarn")+" is full.", backup...)
+	p.fails("XDG_CACHE_HOME", backup...)
+	p.env = append(p.env, "XDG_CACHE_HOME="+e2e.Scratch(t))
+	p.must(backup...)
+	p.must("check", "-q", "-r", repository)
+	p.env = append(p.env, "XDG_CACHE_HOME="+d.path)
+	p.fails("XDG_CACHE_HOME", "ls", "-r", repository, "latest")
+	p.fails("XDG_CACHE_HOME", "restore", "-r", repository, "latest", "--target", e2e.Scratch(t))
 }
 
 func TestReadOnlyDisks(t *testing.T) {

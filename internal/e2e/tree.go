@@ -16,13 +16,23 @@ import (
 
 func discard() *slog.Logger { return slog.New(slog.DiscardHandler) }
 
-// Tree is a picture of a folder: by path, what can be told of an entry.
+// Tree is a picture of a folder: by path, what a stat and a reading tell of an entry.
 type Tree map[string]string
 
-// ReadTree reads all that lies below dir.
+// ReadTree reads dir and all that lies below it.
 func ReadTree(tb testing.TB, dir string) Tree {
 	tb.Helper()
+	t, err := LookAt(dir)
+	if err != nil {
+		tb.Fatalf("reading %s: %v", dir, err)
+	}
+	return t
+}
+
+// LookAt is ReadTree where there is no test to fail.
+func LookAt(dir string) (Tree, error) {
 	t := Tree{}
+	links := map[any]string{} // the first path of each file that has several
 	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return err
@@ -36,15 +46,21 @@ func ReadTree(tb testing.TB, dir string) Tree {
 			return err
 		}
 		t[rel], err = picture(path, info)
+		if id := inode(info); id != nil && info.Mode().IsRegular() {
+			if first, ok := links[id]; ok {
+				t[rel] += " = " + first
+			} else {
+				links[id] = rel
+			}
+		}
 		return err
 	})
-	if err != nil {
-		tb.Fatalf("reading %s: %v", dir, err)
-	}
-	return t
+	return t, err
 }
 
+// picture begins with the mode, as ls writes it.
 func picture(path string, info fs.FileInfo) (string, error) {
+	head := fmt.Sprintf("%v %s", info.Mode(), owner(info))
 	switch {
 	case info.Mode().IsRegular():
 		f, err := os.Open(path)
@@ -56,26 +72,26 @@ func picture(path string, info fs.FileInfo) (string, error) {
 		if _, err := io.Copy(h, f); err != nil {
 			return "", err
 		}
-		return fmt.Sprintf("%v %d %v %x", info.Mode(), info.Size(), info.ModTime().UnixNano(), h.Sum(nil)), nil
+		return fmt.Sprintf("%s %d %v %x", head, info.Size(), info.ModTime().UnixNano(), h.Sum(nil)), nil
 	case info.Mode().Type() == fs.ModeSymlink:
 		to, err := os.Readlink(path)
-		return fmt.Sprintf("%v -> %s", info.Mode(), to), err
+		return fmt.Sprintf("%s -> %s", head, to), err
 	}
-	return fmt.Sprintf("%v %v", info.Mode(), info.ModTime().UnixNano()), nil
+	return fmt.Sprintf("%s %v", head, info.ModTime().UnixNano()), nil
 }
 
 // Diff returns a line for each path that is not the same in both.
 func Diff(want, got Tree) (lines []string) {
 	for path, w := range want {
 		if g, ok := got[path]; !ok {
-			lines = append(lines, path+": missing")
+			lines = append(lines, fmt.Sprintf("%q: missing", path))
 		} else if g != w {
-			lines = append(lines, fmt.Sprintf("%s: %s, want %s", path, g, w))
+			lines = append(lines, fmt.Sprintf("%q: %q, want %q", path, g, w))
 		}
 	}
 	for path := range got {
 		if _, ok := want[path]; !ok {
-			lines = append(lines, path+": too much")
+			lines = append(lines, fmt.Sprintf("%q: too much", path))
 		}
 	}
 	slices.Sort(lines)
