@@ -2,8 +2,10 @@ package main
 
 import (
 	"bufio"
-	"errors"
+	"cmp"
+	"context"
 	"fmt"
+	"io"
 
 	"github.com/spf13/cobra"
 
@@ -22,10 +24,7 @@ func newCat(g *globals) *cobra.Command {
 	filter := filterFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		ctx := cmd.Context()
-		return g.withSnapshot(ctx, filter, args, func(o *opened, s *repo.Snapshot, paths []string) error {
-			if err := g.sync(ctx, o); err != nil {
-				return err
-			}
+		return g.withContent(ctx, filter, args, func(o *opened, s *repo.Snapshot, paths []string, w io.Writer) error {
 			if len(paths) == 0 {
 				return fmt.Errorf("path %q: want a file inside of the snapshot", args[1])
 			}
@@ -33,8 +32,7 @@ func newCat(g *globals) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			w := bufio.NewWriterSize(g.stdout, 1<<20)
-			return errors.Join(restore.Cat(ctx, o.Repo, o.contents, e, w), w.Flush())
+			return restore.Cat(ctx, o.Repo, o.contents, e, w)
 		})
 	}
 	return cmd
@@ -50,24 +48,33 @@ func newDump(g *globals) *cobra.Command {
 	filter := filterFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		ctx := cmd.Context()
-		return g.withSnapshot(ctx, filter, args, func(o *opened, s *repo.Snapshot, paths []string) error {
-			if err := g.sync(ctx, o); err != nil {
-				return err
-			}
+		return g.withContent(ctx, filter, args, func(o *opened, s *repo.Snapshot, paths []string, w io.Writer) error {
 			skipped := 0
-			w := bufio.NewWriterSize(g.stdout, 1<<20)
 			err := restore.Dump(ctx, o.Repo, o.contents, s, paths, w, func(path string, err error) {
 				skipped++
 				fmt.Fprintf(g.stderr, "tarn: %s: %s\n", printable(path), printableError(err))
 			})
-			if err := errors.Join(err, w.Flush()); err != nil {
-				return err
+			if err == nil && skipped > 0 {
+				err = errProblems
 			}
-			if skipped > 0 {
-				return errProblems
-			}
-			return nil
+			return err
 		})
 	}
 	return cmd
+}
+
+// withContent is withSnapshot for a command that prints content to w.
+func (g *globals) withContent(ctx context.Context, f *browse.Filter, args []string, do func(o *opened, s *repo.Snapshot, paths []string, w io.Writer) error) error {
+	return g.withSnapshot(ctx, f, args, func(o *opened, s *repo.Snapshot, paths []string) error {
+		if err := g.sync(ctx, o); err != nil {
+			return err
+		}
+		w := bufio.NewWriterSize(g.stdout, 1<<20)
+		err := do(o, s, paths, w)
+		flushed := w.Flush() // of a write that failed, err says it already
+		if err == errProblems {
+			err = cmp.Or(flushed, err)
+		}
+		return cmp.Or(err, flushed)
+	})
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"sync"
 
 	"github.com/spf13/cobra"
@@ -74,16 +75,36 @@ func (g *globals) restore(ctx context.Context, o *opened, cfg restore.Config) er
 		return err
 	}
 	stop := g.showRestore(&cfg)
+	hints := collectHints(&cfg)
 	res, err := restore.Run(ctx, cfg)
 	stop()
 	if err != nil {
 		return err
 	}
 	g.reportRestore(cfg, res)
+	for _, hint := range hints() {
+		fmt.Fprintf(g.stderr, "      %s\n", hint)
+	}
 	if res.Problems > 0 {
 		return errProblems
 	}
 	return nil
+}
+
+// collectHints gathers what to do about the problems of a restore, each once.
+func collectHints(cfg *restore.Config) func() []string {
+	var mu sync.Mutex
+	var hints []string
+	show := cfg.Problem
+	cfg.Problem = func(path string, err error) {
+		mu.Lock()
+		if hint := hintFor(err); hint != "" && !slices.Contains(hints, hint) {
+			hints = append(hints, hint)
+		}
+		mu.Unlock()
+		show(path, err)
+	}
+	return func() []string { return hints }
 }
 
 func (g *globals) showRestore(cfg *restore.Config) (stop func()) {

@@ -109,14 +109,18 @@ func (r *Repo) HasTree(id tarn.TreeID) bool {
 // FetchTree brings the tree of a split into the cache, if it is not there,
 // after its lines were found to have the id that the snapshot names.
 func (r *Repo) FetchTree(ctx context.Context, sp Split) error {
+	if err := r.fetchTree(ctx, sp); err != nil {
+		return fmt.Errorf("tree %s of %q: %w", sp.Tree, sp.Path, err)
+	}
+	return nil
+}
+
+func (r *Repo) fetchTree(ctx context.Context, sp Split) error {
 	if r.HasTree(sp.Tree) {
 		return nil
 	}
 	verify := func(src io.Reader) error { return r.verifyTree(src, sp) }
-	if err := r.fetch(ctx, r.treeKey(sp.Tree), treeName(sp.Tree), verify); err != nil {
-		return fmt.Errorf("tree %s of %q: %w", sp.Tree, sp.Path, err)
-	}
-	return nil
+	return r.fetch(ctx, r.treeKey(sp.Tree), treeName(sp.Tree), verify)
 }
 
 // verifyTree reads a compressed tree to its end and checks its id.
@@ -164,7 +168,7 @@ var errStopped = errors.New("stopped")
 
 // eachOf yields the entries of a tree, and says if it has begun to.
 func (r *Repo) eachOf(ctx context.Context, sp Split, begun *bool, yield func(*tarn.Entry, error) bool) error {
-	if err := r.FetchTree(ctx, sp); err != nil {
+	if err := r.fetchTree(ctx, sp); err != nil {
 		return err
 	}
 	f, err := r.cache.Open(treeName(sp.Tree))

@@ -2,8 +2,10 @@ package restore
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"sync"
 	"sync/atomic"
 
@@ -37,7 +39,9 @@ func (a *archives) get(ctx context.Context, id tarn.ArchiveID) (*archive.Reader,
 		return r, nil
 	}
 	ix, err := a.repo.Index(ctx, id, nil)
-	if err != nil {
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, &missing{fmt.Sprintf("the index of archive %s", id), err}
+	} else if err != nil {
 		return nil, err
 	}
 	ids, err := a.repo.Identities()
@@ -166,11 +170,11 @@ func (a *archives) copy(ctx context.Context, at tarn.Location, x tarn.Extent, w 
 	}
 	src, err := r.Stretch(ctx, at.Offset+x.Offset, x.Length)
 	if err != nil {
-		return fmt.Errorf("reading archive %s: %w", at.Archive, err)
+		return archiveError(at.Archive, err)
 	}
 	defer src.Close()
 	if _, err := io.CopyN(w, src, x.Length); err != nil {
-		return fmt.Errorf("reading archive %s: %w", at.Archive, err)
+		return archiveError(at.Archive, err)
 	}
 	return nil
 }

@@ -51,11 +51,7 @@ type deleter struct {
 
 // newDeleter reads which files of the snapshot say what was left out.
 func (r *run) newDeleter(ctx context.Context) (*deleter, error) {
-	d := &deleter{r: r, ctx: ctx, says: map[string]*tarn.Entry{}, lost: map[string]bool{}}
-	for _, e := range r.Snapshot.Errors {
-		d.bad = append(d.bad, e.Path)
-	}
-	slices.SortFunc(d.bad, tarn.ComparePaths)
+	d := &deleter{r: r, ctx: ctx, says: map[string]*tarn.Entry{}, lost: map[string]bool{}, bad: unreadPaths(r.Snapshot)}
 	names := map[string]bool{}
 	for _, x := range r.Excluders {
 		for _, n := range x.Names() {
@@ -83,6 +79,15 @@ func (r *run) newDeleter(ctx context.Context) (*deleter, error) {
 		}
 	}
 	return d, ctx.Err()
+}
+
+// unreadPaths sorts the paths that the backup could not read.
+func unreadPaths(s *repo.Snapshot) (paths []string) {
+	for _, e := range s.Errors {
+		paths = append(paths, e.Path)
+	}
+	slices.SortFunc(paths, tarn.ComparePaths)
+	return paths
 }
 
 // frame is a directory whose names are being collected.

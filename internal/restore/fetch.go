@@ -115,21 +115,21 @@ func (r *run) fetchOnce(ctx context.Context, s stretch) (done int, err error) {
 	start := s.jobs[0].at.Offset
 	src, err := a.Stretch(ctx, start, s.end-start)
 	if err != nil {
-		return 0, fmt.Errorf("reading archive %s: %w", s.archive, err)
+		return 0, archiveError(s.archive, err)
 	}
 	defer src.Close()
 	at := start
 	for done < len(s.jobs) {
 		j := s.jobs[done]
 		if _, err := io.CopyN(io.Discard, src, j.at.Offset-at); err != nil {
-			return done, fmt.Errorf("reading archive %s: %w", s.archive, err)
+			return done, archiveError(s.archive, err)
 		}
 		n := 1
 		for done+n < len(s.jobs) && s.jobs[done+n].at == j.at {
 			n++
 		}
 		if err := r.write(ctx, s.jobs[done:done+n], src); err != nil {
-			return done, fmt.Errorf("reading archive %s: %w", s.archive, err)
+			return done, archiveError(s.archive, err)
 		}
 		at = j.at.Offset + j.at.Size
 		done += n

@@ -193,7 +193,7 @@ func (r *run) split(ctx context.Context, sp repo.Split) error {
 			return ctx.Err()
 		}
 		if err != nil {
-			r.problem(sp.Path, err)
+			r.problem(sp.Path, treeError(sp, err))
 			continue
 		}
 		r.matched = r.matched || len(r.Paths) == 0 || slices.ContainsFunc(r.Paths, func(p string) bool { return tarn.Within(e.Path, p) })

@@ -26,7 +26,7 @@ func (w Warning) error(root bool) error {
 		others = fmt.Sprintf(", and of %d more", w.Count-1)
 	}
 	if w.What == "owner" && !root {
-		return fmt.Errorf("the owner of this%s could not be set: what was restored belongs to you; run tarn as root to give it to whom it belonged (%w)", others, w.Err)
+		return fmt.Errorf("the owner of this%s could not be set: what was restored belongs to you; run tarn as root to give it to whom it belonged (%v)", others, w.Err) // not wrapped: it has its advice
 	}
 	return fmt.Errorf("the %s of this%s could not be set: %w", w.What, others, w.Err)
 }

@@ -2,7 +2,7 @@ package restore
 
 import (
 	"context"
-	"fmt"
+	"errors"
 
 	"github.com/tarn-backup/tarn"
 )
@@ -24,7 +24,7 @@ func (r *run) verify(ctx context.Context) error {
 			return ctx.Err()
 		}
 		if err == nil && (size != e.Size || size > 0 && h != e.Content) {
-			err = fmt.Errorf("its content is not that of the snapshot: %w", tarn.ErrDamaged)
+			err = errors.New("what stands there does not have the content of the snapshot")
 		}
 		if err != nil {
 			r.problem(e.Path, err)
