@@ -19,6 +19,7 @@ import (
 	"github.com/tarn-backup/tarn/internal/machine"
 	"github.com/tarn-backup/tarn/internal/repo"
 	"github.com/tarn-backup/tarn/internal/scan"
+	"github.com/tarn-backup/tarn/internal/warm"
 )
 
 // backupFlags are the flags of backup.
@@ -115,8 +116,13 @@ func (g *globals) backupTo(ctx context.Context, o *opened, f backupFlags, source
 	}
 	g.leaveOut(o.dirs, o.location, sources)
 	cfg.Sources = sources
-	if err := g.sync(ctx, o); err != nil {
+	synced, err := warm.SyncArchives(ctx, o.Repo, o.contents, g.log)
+	if err != nil {
 		return err
+	}
+	for _, l := range synced.Lost {
+		cfg.Lost = append(cfg.Lost, l.Archive)
+		g.log.Info("an archive is lost", "archive", l.Key, "problem", l.Problem)
 	}
 	if err := g.chooseParent(ctx, o, f, &cfg); err != nil {
 		return err
@@ -128,6 +134,7 @@ func (g *globals) backupTo(ctx context.Context, o *opened, f backupFlags, source
 		return err
 	}
 	g.reportBackup(f, res)
+	g.reportLost(f, synced.Lost, res)
 	if res.Problems > 0 {
 		return errProblems
 	}
@@ -228,6 +235,7 @@ func (g *globals) showBackup(cfg *backup.Config) (stop func()) {
 		return func() {}
 	}
 	cfg.Progress = new(backup.Progress)
+	cfg.Count = g.json || g.terminal() > 0
 	bar = g.newProgress(func() (shown, any) {
 		s := cfg.Progress.Read()
 		note := formatBytes(s.Stored) + " stored"
@@ -243,7 +251,7 @@ func (g *globals) reportBackup(f backupFlags, res *backup.Result) {
 			"type": "summary", "snapshot": res.Snapshot, "parent": res.Parent, "dry_run": f.dryRun,
 			"files": res.Total.Files, "dirs": res.Total.Dirs, "others": res.Total.Others, "bytes": res.Total.Bytes,
 			"files_new": res.New, "files_changed": res.Changed, "files_unchanged": res.Unchanged, "new_bytes": res.NewBytes,
-			"stored_bytes": res.Stored, "archives": res.Archives, "trees": res.Trees, "problems": res.Problems, "seconds": res.Duration.Seconds(),
+			"stored_bytes": res.Stored, "archives": res.Archives, "trees": res.Trees, "problems": res.Problems, "files_again": res.Again, "contents_lost": res.StillLost, "seconds": res.Duration.Seconds(),
 		})
 		return
 	}
@@ -256,5 +264,27 @@ func (g *globals) reportBackup(f backupFlags, res *backup.Result) {
 	}
 	if res.Problems > 0 {
 		fmt.Fprintf(g.stderr, "tarn: %s (listed above)\n", formatCount(int64(res.Problems), "file could not be backed up as it is", "files could not be backed up as they are"))
+	}
+}
+
+// reportLost says what a run has done about archives that are lost. An index
+// whose content lies elsewhere by now is not worth a word.
+func (g *globals) reportLost(f backupFlags, lost []warm.Lost, res *backup.Result) {
+	if res.Again == 0 && res.StillLost == 0 {
+		return
+	}
+	what := printable(lost[0].Key) + " " + lost[0].Problem
+	if len(lost) > 1 {
+		what = fmt.Sprintf("%d archives are lost, among them %s", len(lost), what)
+	}
+	if res.Again > 0 {
+		stored := "stored again"
+		if f.dryRun {
+			stored = "to be stored again"
+		}
+		g.say("%s %s: %s", formatCount(res.Again, "file", "files"), stored, what)
+	}
+	if res.StillLost > 0 && !f.dryRun {
+		g.log.Warn("content of lost archives is not in these sources; `tarn check` names its files", "contents", res.StillLost, "lost", what)
 	}
 }

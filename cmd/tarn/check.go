@@ -78,7 +78,7 @@ func (g *globals) check(ctx context.Context, o *opened, percent float64) error {
 	g.reportCheck(res)
 	if n := len(res.Damages); n > 0 {
 		return hinted{fmt.Errorf("%s in %s: %w", formatCount(int64(n), "damage", "damages"), o.Storage().Location(), tarn.ErrDamaged),
-			"`tarn rebuild` makes lost indexes and trees anew; restore what is not damaged while it lasts."}
+			"Restore what is not damaged while it lasts."}
 	}
 	return nil
 }
@@ -88,7 +88,7 @@ func damageDoc(d check.Damage) map[string]any {
 	for _, c := range d.Costs {
 		costs = append(costs, map[string]any{"path": c.Path, "below": c.Below, "snapshots": c.Snapshots})
 	}
-	return map[string]any{"type": "damage", "key": d.Key, "problem": d.Problem, "unread": d.Unread, "files": d.Files, "snapshots": d.Snapshots, "costs": costs}
+	return map[string]any{"type": "damage", "key": d.Key, "problem": d.Problem, "unread": d.Unread, "files": d.Files, "snapshots": d.Snapshots, "costs": costs, "advice": d.Advice}
 }
 
 func (g *globals) reportCheck(res *check.Result) {
@@ -109,8 +109,11 @@ func (g *globals) reportCheck(res *check.Result) {
 	for _, n := range res.Notes {
 		g.say("note: %s", n)
 	}
-	for _, d := range res.Damages {
+	for i, d := range res.Damages {
 		g.printDamage(d)
+		if i == len(res.Damages)-1 || res.Damages[i+1].Advice != d.Advice { // once for all in a row
+			fmt.Fprintf(g.stderr, "      %s\n", d.Advice)
+		}
 	}
 	if len(res.Damages) == 0 {
 		g.say("no damage found")

@@ -28,6 +28,9 @@ type Config struct {
 	// Newest is the repository's newest snapshot, empty if there is none: the
 	// run's is to sort after it, whether or not that is the parent.
 	Newest tarn.SnapshotID
+	// Lost are archives that Contents knows and that are missing or not what
+	// their index says: what is in them alone is stored again.
+	Lost []tarn.ArchiveID
 
 	Host, User, Program string
 	Tags                []string
@@ -40,6 +43,9 @@ type Config struct {
 	DryRun      bool // read and compare, store nothing
 
 	Progress *Progress
+	// Count has the sources walked once more, so that the progress knows how
+	// much there is.
+	Count bool
 	// Problem is called with each file that could not be read or did not hold
 	// still; from several goroutines.
 	Problem func(path string, err error)
@@ -55,6 +61,8 @@ type Result struct {
 	New       int64 // files that the parent does not have
 	Changed   int64 // files whose content or metadata differs
 	Unchanged int64
+	Again     int64 // files that were read since their content was in a lost archive
+	StillLost int64 // contents of lost archives that this run did not come upon
 	NewBytes  int64 // of content that the repository did not hold
 	Stored    int64 // bytes of archives
 	Archives  int
@@ -85,7 +93,10 @@ func Run(ctx context.Context, cfg Config) (*Result, error) {
 			s.Close()
 		}
 	}()
-	if cfg.Progress != nil {
+	if err := r.known.lose(ctx, r.Repo, cfg.Lost); err != nil {
+		return nil, err
+	}
+	if cfg.Count {
 		go r.countAhead(ctx, sources)
 	}
 	if cfg.DryRun {
@@ -101,6 +112,7 @@ func Run(ctx context.Context, cfg Config) (*Result, error) {
 		r.result.Total = r.result.Total.Plus(sp.Counts)
 	}
 	r.result.Problems = r.problemCount
+	r.result.StillLost = r.known.stillLost()
 	r.result.Duration = r.now().Sub(r.began)
 	return &r.result, nil
 }
@@ -125,6 +137,9 @@ type run struct {
 	trees        []tarn.TreeID // new ones
 	problems     []repo.EntryError
 	problemCount int
+	first        error    // of the problems
+	hidden       []string // directories above the split depth that could not be read
+	seen         bool     // something of a source could be read
 	result       Result
 }
 
@@ -255,13 +270,24 @@ func (r *run) sources(ctx context.Context, sources []*scan.Source) error {
 	if err := group.Wait(); err != nil {
 		return err
 	}
-	return errors.Join(walk, ctx.Err())
+	if err := errors.Join(walk, ctx.Err()); err != nil {
+		return err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.problemCount > 0 && !r.seen {
+		return fmt.Errorf("nothing of the sources could be read, so there is no snapshot: %w", r.first)
+	}
+	r.keepSplits()
+	return nil
 }
 
 // problem records a file that could not be backed up as it is.
 func (r *run) problem(path string, err error) {
 	r.mu.Lock()
-	r.problemCount++
+	if r.problemCount++; r.problemCount == 1 {
+		r.first = fmt.Errorf("%q: %w", path, err)
+	}
 	if len(r.problems) < 10000 {
 		r.problems = append(r.problems, repo.EntryError{Path: path, Error: err.Error()})
 	}

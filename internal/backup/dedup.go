@@ -14,6 +14,7 @@ type dedup struct {
 	pending  map[tarn.ContentHash]struct{} // claimed, not in an index yet
 	large    map[int64]struct{}            // sizes of large files of this run
 	left     leftovers
+	lost     *lostArchives // nil if there are none
 }
 
 func newDedup(c *catalog.Contents) *dedup {
@@ -28,7 +29,7 @@ func (d *dedup) find(h tarn.ContentHash) (loc tarn.Location, known bool, err err
 	if known {
 		return loc, true, nil
 	}
-	return d.contents.Lookup(h)
+	return d.lookup(h)
 }
 
 // claim reports whether the caller has to store the content; then nobody else has.
@@ -38,11 +39,12 @@ func (d *dedup) claim(h tarn.ContentHash) (bool, error) {
 	if _, ok := d.pending[h]; ok {
 		return false, nil
 	}
-	_, ok, err := d.contents.Lookup(h)
+	_, ok, err := d.lookup(h)
 	if err != nil || ok {
 		return false, err
 	}
 	d.pending[h] = struct{}{}
+	d.claimed(h)
 	return true, nil
 }
 

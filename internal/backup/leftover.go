@@ -2,7 +2,6 @@ package backup
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"hash/maphash"
@@ -44,7 +43,7 @@ func (r *run) newest(ctx context.Context, path string) (content uint64, ok bool,
 func (l *leftovers) read(ctx context.Context, r *run) error {
 	l.seed, l.last = maphash.MakeSeed(), map[uint64]uint64{}
 	list := slices.DeleteFunc(r.Contents.Archives(), func(id tarn.ArchiveID) bool {
-		return !id.Time().After(r.result.Parent.Time()) || !id.Time().Before(r.stamp)
+		return r.known.isLost(id) || !id.Time().After(r.result.Parent.Time()) || !id.Time().Before(r.stamp)
 	})
 	slices.Sort(list)
 	for _, id := range list {
@@ -64,5 +63,3 @@ func (l *leftovers) read(ctx context.Context, r *run) error {
 func unreadable(err error) bool {
 	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, tarn.ErrNoIdentity) || errors.Is(err, tarn.ErrDamaged) || errors.Is(err, tarn.ErrNotAuthentic)
 }
-
-func beginning(h tarn.ContentHash) uint64 { return binary.BigEndian.Uint64(h[:]) }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/tarn-backup/tarn"
 	"github.com/tarn-backup/tarn/internal/archive"
+	"github.com/tarn-backup/tarn/internal/catalog"
 	"github.com/tarn-backup/tarn/internal/repo"
 )
 
@@ -132,5 +133,8 @@ func (o *output) stored(ix *repo.Index) error {
 	o.r.result.Archives++
 	o.r.result.Stored += ix.Layout.Stored
 	o.r.mu.Unlock()
-	return o.r.known.stored(o.id, o.list)
+	if err := o.r.known.stored(o.id, o.list); err != nil {
+		return err
+	}
+	return o.r.Contents.NoteObjects(map[tarn.ArchiveID]catalog.Object{o.id: {Key: ix.Key, Stored: ix.Layout.Stored}})
 }

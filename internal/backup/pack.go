@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/tarn-backup/tarn"
 	"github.com/tarn-backup/tarn/internal/repo"
@@ -105,6 +106,9 @@ func lost(err error) error {
 // snapshot names the problem.
 func (p *packer) keepOld(it *item) error {
 	if it.old == nil {
+		if it.gap && p.tree == nil && p.hasOld && !p.r.DryRun {
+			return p.beginTree() // which an item after a gap begins, also if nothing is left of it
+		}
 		return nil
 	}
 	p.r.mu.Lock()
@@ -115,13 +119,20 @@ func (p *packer) keepOld(it *item) error {
 
 // count counts an entry for the result.
 func (r *run) count(it *item) {
-	if it.entry.Type == tarn.TypeDir {
-		return
+	if it.entry.Type == tarn.TypeDir && !strings.Contains(it.entry.Path, "/") {
+		return // a source is there before anything of it can be read
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.seen = r.seen || !it.kept
+	if it.entry.Type == tarn.TypeDir {
+		return
+	}
+	if it.again {
+		r.result.Again++
+	}
 	switch {
-	case it.same:
+	case it.same, it.again && it.entry.Content == it.old.Content:
 		r.result.Unchanged++
 	case it.old == nil:
 		r.result.New++

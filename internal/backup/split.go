@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"iter"
 
 	"golang.org/x/sync/errgroup"
 
@@ -19,6 +18,11 @@ type item struct {
 	old    *tarn.Entry // of the parent at the same path, nil if new
 	// same says that nothing about the entry changed: it is the parent's.
 	same bool
+	// again says that nothing about the entry changed, but that its content is
+	// lost.
+	again bool
+	// kept says that the entry is the parent's because it could not be looked at.
+	kept bool
 	// gap says that entries of the parent before this one are gone.
 	gap bool
 	// read says that a reader fills in the rest; then ready is closed when it has.
@@ -66,35 +70,59 @@ func (r *run) drain(ctx context.Context, queue <-chan *item) {
 func (r *run) produce(ctx context.Context, s *scan.Source, sp scan.Split, queue chan<- *item) error {
 	old := r.parentTree(ctx, sp.Path)
 	defer old.stop()
+	gap := false
+	send := func(it *item) error {
+		it.gap, gap = gap, false
+		select {
+		case queue <- it:
+			return nil
+		case <-ctx.Done():
+			r.budget.release(it)
+			return ctx.Err()
+		}
+	}
+	old.pass = func(e tarn.Entry, kept bool) error {
+		if !kept {
+			gap = true
+			return nil
+		}
+		return send(&item{entry: e, source: s, old: &e, same: true, kept: true})
+	}
 	for e, err := range s.Entries(ctx, sp) {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
 		if err != nil {
 			r.problem(e.Path, err)
+			if err := r.keepBelow(sp, old, e.Path); err != nil {
+				return err
+			}
 			continue
 		}
 		it := &item{entry: e, source: s}
-		if it.old, it.gap, err = old.at(e.Path); err != nil {
+		if it.old, err = old.at(e.Path); err != nil {
 			return err
 		}
 		if err := r.compare(ctx, it); err != nil {
 			return err
 		}
-		select {
-		case queue <- it:
-		case <-ctx.Done():
-			r.budget.release(it)
-			return ctx.Err()
+		if err := send(it); err != nil {
+			return err
 		}
 	}
-	return ctx.Err()
+	return errors.Join(ctx.Err(), old.rest())
 }
 
 // compare decides what has to be read of an entry, and starts it.
 func (r *run) compare(ctx context.Context, it *item) error {
 	e, old := &it.entry, it.old
-	if old != nil && !r.Force {
+	if old != nil && r.known.lost != nil && sameContent(e, old) {
+		var err error
+		if it.again, err = r.known.gone(old); err != nil {
+			return err
+		}
+	}
+	if old != nil && !r.Force && !it.again {
 		if sameEntry(e, old) {
 			it.same, it.entry = true, *old
 			return nil
@@ -130,57 +158,4 @@ func sameEntry(e, old *tarn.Entry) bool {
 func sameContent(e, old *tarn.Entry) bool {
 	return e.Type == old.Type && e.Size == old.Size && e.MTime == old.MTime && e.CTime == old.CTime &&
 		e.Major == old.Major && e.Minor == old.Minor
-}
-
-// oldTree steps through the parent's tree beside the walk.
-type oldTree struct {
-	next  func() (*tarn.Entry, error, bool)
-	stop  func()
-	entry *tarn.Entry
-	ended bool
-}
-
-// parentTree opens the parent's tree of a split; it has no entries if there is
-// none, or if it cannot be read here.
-func (r *run) parentTree(ctx context.Context, path string) *oldTree {
-	sp, ok := r.parents[path]
-	if ok {
-		if err := r.Repo.FetchTree(ctx, sp); err != nil {
-			if !errors.Is(err, context.Canceled) {
-				r.log.Warn("can't read the parent's tree, comparing with nothing", "split", path, "error", err)
-			}
-			ok = false
-		}
-	}
-	if !ok {
-		return &oldTree{ended: true, stop: func() {}}
-	}
-	t := new(oldTree)
-	t.next, t.stop = iter.Pull2(r.Repo.Tree(ctx, sp))
-	return t
-}
-
-// at returns the parent's entry at path, or nil, and whether entries of the
-// parent that lie before it were passed over. Paths come in order.
-func (t *oldTree) at(path string) (e *tarn.Entry, gap bool, err error) {
-	for !t.ended {
-		if t.entry != nil {
-			c := tarn.ComparePaths(t.entry.Path, path)
-			if c > 0 {
-				return nil, gap, nil
-			}
-			if c == 0 {
-				found := *t.entry
-				t.entry = nil
-				return &found, gap, nil
-			}
-			gap = true
-		}
-		next, err, ok := t.next()
-		if err != nil {
-			return nil, gap, err
-		}
-		t.entry, t.ended = next, !ok
-	}
-	return nil, gap, nil
 }

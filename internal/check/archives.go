@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -79,6 +78,11 @@ func (r *run) indexed(ctx context.Context, id tarn.ArchiveID, read bool) error {
 	if err != nil {
 		return err
 	}
+	if d != nil {
+		r.mu.Lock()
+		d.leftover = true
+		r.mu.Unlock()
+	}
 	return r.enter(id, list, d)
 }
 
@@ -98,14 +102,16 @@ func (r *run) archive(ctx context.Context, ix *repo.Index, list []stretch, read 
 		}
 		return r.fault(ctx, ix.Key, err)
 	}
-	if obj == nil {
-		return whole(fs.ErrNotExist)
-	}
+	// One that was not listed may have been stored since, by a backup that runs now.
 	now, err := r.fresh.Storage().Stat(ctx, ix.Key)
 	if err != nil {
 		return whole(err)
 	}
-	damage := differs(ix, obj.Size, now.Size, now.Checksum.Known, now.Checksum.Sum)
+	listed := now.Size
+	if obj != nil {
+		listed = obj.Size
+	}
+	damage := differs(ix, listed, now.Size, now.Checksum.Known, now.Checksum.Sum)
 	if now.Checksum.Known {
 		r.mu.Lock()
 		r.result.Checksums++
@@ -130,11 +136,14 @@ func (r *run) cold() {
 	r.mu.Unlock()
 }
 
+// errSize is the ErrDamaged of an object whose size alone gives it away.
+var errSize = fmt.Errorf("%w", tarn.ErrDamaged)
+
 // differs compares an object with what its index recorded.
 func differs(ix *repo.Index, listed, size int64, known bool, sum uint64) error {
 	switch want := ix.Layout; {
 	case listed != want.Stored || size != want.Stored:
-		return fmt.Errorf("has %d bytes, not the %d that its index recorded: %w", size, want.Stored, tarn.ErrDamaged)
+		return fmt.Errorf("has %d bytes, not the %d that its index recorded: %w", size, want.Stored, errSize)
 	case known && sum != want.CRC64NVME:
 		return fmt.Errorf("has the CRC64NVME %016x, not %016x as its index recorded: %w", sum, want.CRC64NVME, tarn.ErrDamaged)
 	}
@@ -144,32 +153,31 @@ func differs(ix *repo.Index, listed, size int64, known bool, sum uint64) error {
 // enter adds the contents of an archive to the look-ups; d is nil if the
 // archive is healthy.
 func (r *run) enter(id tarn.ArchiveID, list []stretch, d *damage) error {
-	var good, bad *catalog.Adder
+	lookups := [2]*catalog.Contents{r.healthy, r.suspect} // by bad
+	if d != nil {
+		lookups[0] = r.salvaged
+	}
+	var adders [2]*catalog.Adder
+	whole := int64(0)
 	for _, s := range list {
-		switch {
-		case !s.bad && good == nil:
-			good = r.healthy.Add(id)
-			fallthrough
-		case !s.bad:
-			good.Content(s.hash, s.offset, s.size)
-		case bad == nil:
-			bad = r.suspect.Add(id)
-			fallthrough
-		default:
-			bad.Content(s.hash, s.offset, s.size)
+		i := 0
+		if s.bad {
+			i = 1
+		} else {
+			whole++
 		}
+		if adders[i] == nil {
+			adders[i] = lookups[i].Add(id)
+		}
+		adders[i].Content(s.hash, s.offset, s.size)
 	}
 	r.mu.Lock()
 	if d != nil {
 		r.blame[id] = d
 	}
-	for _, s := range list {
-		if !s.bad {
-			r.result.Contents++
-		}
-	}
+	r.result.Contents += whole
 	r.mu.Unlock()
-	for _, a := range []*catalog.Adder{good, bad} {
+	for _, a := range adders {
 		if a == nil {
 			continue
 		}
@@ -220,7 +228,7 @@ func (r *run) unindexed(ctx context.Context) error {
 		}
 		r.mu.Lock()
 		d := r.found.at(r.fresh.IndexKey(o.id))
-		d.pending = true
+		d.pending, d.gone = true, true
 		d.say("is missing: archive " + o.Key + " has no index (`tarn rebuild` makes it from the archive)")
 		r.mu.Unlock()
 		if err := r.remembered(ctx, o.id, d); err != nil {
@@ -242,9 +250,33 @@ func (r *run) orphans() {
 		return
 	}
 	slices.Sort(names)
+	if d := r.found.byKey[contentless]; d != nil {
+		r.note("%d archives have no index, and content that snapshots need is in no index: `tarn rebuild` makes the indexes anew from the archives: %s",
+			len(names), few(names[:min(len(names), maxPerList)], len(names)))
+		return
+	}
 	r.note("%d archives have no index, as a killed run leaves them; no snapshot needs them: %s",
 		len(names), few(names[:min(len(names), maxPerList)], len(names)))
 }
+
+// dead notes the archives that are damaged or gone and that cost nothing.
+func (r *run) dead() {
+	var names []string
+	for _, d := range r.found.byKey {
+		if d.dead() {
+			names = append(names, d.Key+" "+d.Problem)
+		}
+	}
+	if len(names) == 0 {
+		return
+	}
+	slices.Sort(names)
+	r.note("%d archives are damaged or missing, and no snapshot needs them, or all that it needs was stored again; they and their indexes are leftovers: %s",
+		len(names), few(names[:min(len(names), maxPerList)], len(names)))
+}
+
+// contentless is the key of the damage that content is of which no index names an archive.
+const contentless = "indexes/"
 
 // guess returns the damage that content in no readable index belongs to: if
 // one index alone is missing or damaged, it is that.
@@ -254,7 +286,7 @@ func (r *run) guess() *damage {
 	if len(r.unknown) == 1 {
 		return r.unknown[0]
 	}
-	d := r.found.at("indexes/")
+	d := r.found.at(contentless)
 	if d.Problem != "" {
 		return d
 	}

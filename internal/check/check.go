@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -71,7 +72,7 @@ func Run(ctx context.Context, cfg Config) (_ *Result, err error) {
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, r.healthy.Reset(), r.suspect.Reset()) }() // Close would write what is to be removed
+	defer func() { err = errors.Join(err, r.healthy.Reset(), r.salvaged.Reset(), r.suspect.Reset()) }() // Close would write what is to be removed
 	// From here on, an object that no identity opens is damaged or a stranger's.
 	if _, err := r.fresh.Identities(); err != nil {
 		return nil, fmt.Errorf("checking %s: %w", cfg.Repo.Storage().Location(), err)
@@ -90,11 +91,12 @@ func Run(ctx context.Context, cfg Config) (_ *Result, err error) {
 // run is one check in progress.
 type run struct {
 	Config
-	now     func() time.Time
-	fresh   *repo.Repo // reads everything from the storage
-	healthy *catalog.Contents
-	suspect *catalog.Contents // contents whose archive or index is damaged
-	reads   chan struct{}     // a token per archive that is being read whole
+	now      func() time.Time
+	fresh    *repo.Repo // reads everything from the storage
+	healthy  *catalog.Contents
+	salvaged *catalog.Contents // contents that are whole in a damaged archive
+	suspect  *catalog.Contents // contents whose archive or index is damaged
+	reads    chan struct{}     // a token per archive that is being read whole
 
 	listed listing
 	ids    []tarn.SnapshotID
@@ -130,6 +132,9 @@ func newRun(cfg Config, dir string) (*run, error) {
 	if r.healthy, err = catalog.OpenContents(filepath.Join(dir, "healthy")); err != nil {
 		return nil, err
 	}
+	if r.salvaged, err = catalog.OpenContents(filepath.Join(dir, "salvaged")); err != nil {
+		return nil, err
+	}
 	r.suspect, err = catalog.OpenContents(filepath.Join(dir, "suspect"))
 	return r, err
 }
@@ -153,6 +158,8 @@ func (r *run) fault(ctx context.Context, key string, err error) (*damage, error)
 		}
 	}
 	d.say(problem(err))
+	d.gone = d.gone || errors.Is(err, fs.ErrNotExist)
+	d.resized = d.resized || d.gone || errors.Is(err, errSize)
 	r.Progress.damages.Store(int64(len(r.found.byKey)))
 	return d, nil
 }
@@ -168,6 +175,7 @@ func (r *run) note(format string, args ...any) {
 func (r *run) conclude() {
 	r.result.Seed = r.Seed
 	r.orphans()
+	r.dead()
 	r.loose()
 	r.stale()
 	r.result.Damages = r.found.damages(r.ids)

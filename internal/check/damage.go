@@ -15,6 +15,8 @@ type Damage struct {
 	// Unread says that the storage failed to give the object, which need not
 	// mean that the object is damaged.
 	Unread bool
+	// Advice is a sentence or two for a person on what mends it.
+	Advice string
 	// Files counts the paths whose content is lost with the object, over all
 	// snapshots. Of a lost snapshot it is not known, and 0.
 	Files int64
@@ -42,6 +44,10 @@ const (
 type damage struct {
 	Damage
 	pending   bool // no damage unless it costs something
+	gone      bool // the object is missing
+	resized   bool // of an archive: missing or of another size, so that a backup sees it
+	leftover  bool // of an archive: no damage if no snapshot needs what is in it
+	used      bool // content that snapshots need was found whole in it, and in no healthy archive
 	costs     []*cost
 	snapshots map[int]struct{}
 	paths     map[uint64]struct{} // counted already
@@ -123,6 +129,12 @@ func (d *damage) first(path string) bool {
 	return true
 }
 
+// dead reports whether a damaged archive is only a leftover: what snapshots
+// need of it was stored again, or nothing.
+func (d *damage) dead() bool {
+	return d.leftover && !d.Unread && !d.used && len(d.snapshots) == 0
+}
+
 // damages returns what was found, sorted by key.
 func (c *collector) damages(ids []tarn.SnapshotID) (list []Damage) {
 	names := func(numbers map[int]struct{}) (out []tarn.SnapshotID) {
@@ -133,10 +145,11 @@ func (c *collector) damages(ids []tarn.SnapshotID) (list []Damage) {
 	}
 	for _, key := range slices.Sorted(maps.Keys(c.byKey)) {
 		d := c.byKey[key]
-		if d.pending && len(d.snapshots) == 0 {
+		if d.pending && len(d.snapshots) == 0 || d.dead() {
 			continue
 		}
 		out := d.Damage
+		out.Advice = d.advice()
 		out.Snapshots = names(d.snapshots)
 		for _, x := range d.costs {
 			out.Costs = append(out.Costs, Cost{Path: x.path, Below: x.below, Snapshots: names(x.snapshots)})

@@ -87,6 +87,13 @@ func (r *run) entry(ctx context.Context, u *treeUse, key string, e *tarn.Entry) 
 // charges whatever is damaged if not.
 func (r *run) content(ctx context.Context, u *treeUse, key string, e *tarn.Entry, x tarn.Extent) error {
 	loc, ok, err := r.healthy.Lookup(x.Content)
+	if !ok && err == nil {
+		if loc, ok, err = r.salvaged.Lookup(x.Content); ok {
+			r.mu.Lock()
+			r.blame[loc.Archive].used = true
+			r.mu.Unlock()
+		}
+	}
 	if err != nil {
 		return &localError{err}
 	}

@@ -89,6 +89,7 @@ func (b *Bench) remember(r *repo.Repo) {
 type Opened struct {
 	*repo.Repo
 	Contents *catalog.Contents
+	Lost     []tarn.ArchiveID // archives that are not there as their index says
 }
 
 // Open opens the repository in s and brings the catalog in step.
@@ -109,10 +110,14 @@ func (b *Bench) Open(ctx context.Context, s storage.Storage) (*Opened, error) {
 	if err != nil {
 		return nil, err
 	}
-	o := &Opened{r, c}
-	if _, err := warm.Sync(ctx, r, c, discard()); err != nil {
+	o := &Opened{Repo: r, Contents: c}
+	synced, err := warm.SyncArchives(ctx, r, c, discard())
+	if err != nil {
 		c.Close()
 		return nil, err
+	}
+	for _, l := range synced.Lost {
+		o.Lost = append(o.Lost, l.Archive)
 	}
 	return o, nil
 }
@@ -139,7 +144,7 @@ func (b *Bench) Backup(ctx context.Context, s storage.Storage, dir string, chang
 		return nil, err
 	}
 	cfg := backup.Config{
-		Repo: o.Repo, Contents: o.Contents, Parent: parent, Host: "bench", Program: "e2e",
+		Repo: o.Repo, Contents: o.Contents, Lost: o.Lost, Parent: parent, Host: "bench", Program: "e2e",
 		Sources:     []scan.Config{{Path: dir, Name: "src", SplitDepth: 1}},
 		ArchiveSize: b.ArchiveSize, Level: archive.Fastest, Class: o.Config.StorageClass,
 	}

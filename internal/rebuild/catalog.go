@@ -30,7 +30,10 @@ func (r *run) catalog(ctx context.Context) error {
 			return r.add(gctx, id)
 		})
 	}
-	return group.Wait()
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	return r.lostArchives(ctx)
 }
 
 // add brings one index into the catalog.
@@ -58,6 +61,9 @@ func (r *run) add(ctx context.Context, id tarn.ArchiveID) error {
 		if err := r.Repo.ForgetIndex(id); err != nil {
 			return err
 		}
+	}
+	if err := r.archiveOf(ctx, ix); err != nil {
+		return err
 	}
 	r.note(ix)
 	return a.Done()

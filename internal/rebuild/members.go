@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/fnv"
+	"io/fs"
 	"iter"
 	"slices"
 	"strings"
@@ -91,6 +92,9 @@ func (r *run) members(ctx context.Context, split string, after, until tarn.Snaps
 		list, err := r.archive(ctx, a, split)
 		if errors.As(err, new(*repo.ReadError)) {
 			return nil, nil, err
+		}
+		if _, told := r.gone[a.id]; told && errors.Is(err, fs.ErrNotExist) {
+			continue
 		}
 		if err != nil {
 			if err := r.problem(ctx, a.key, err, ""); err != nil {

@@ -160,6 +160,7 @@ type run struct {
 
 	mu     sync.Mutex
 	splits map[string][]indexed // archives of a split, by their indexes
+	gone   map[tarn.ArchiveID]lostArchive
 	result Result
 }
 
@@ -178,6 +179,7 @@ type archiveObject struct {
 func (r *run) list(ctx context.Context) error {
 	r.Progress.begin("objects", 0)
 	r.archives, r.indexed = map[string]archiveObject{}, map[tarn.ArchiveID]bool{}
+	r.gone = map[tarn.ArchiveID]lostArchive{}
 	r.trees, r.splits = map[tarn.TreeID]bool{}, map[string][]indexed{}
 	for o, err := range r.fresh.List(ctx) {
 		if err != nil {

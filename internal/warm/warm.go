@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync/atomic"
 
 	"golang.org/x/sync/errgroup"
 
@@ -23,6 +24,7 @@ type Result struct {
 	Indexes    int // in the repository
 	Added      int
 	Unreadable []tarn.ArchiveID // for want of an identity, or damaged
+	Lost       []Lost           // of SyncArchives alone
 }
 
 // Sync adds the indexes that the catalog lacks. An index that can't be read is
@@ -58,17 +60,23 @@ func Sync(ctx context.Context, r *repo.Repo, c *catalog.Contents, log *slog.Logg
 		break
 	}
 	bad := make(chan tarn.ArchiveID, len(missing))
+	var sealed atomic.Int64
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(fetches)
 	for _, id := range missing {
 		group.Go(func() error {
 			err := add(ctx, r, c, id)
-			if errors.Is(err, tarn.ErrNoIdentity) || errors.Is(err, tarn.ErrDamaged) || errors.Is(err, tarn.ErrNotAuthentic) {
+			switch {
+			case foreign(err):
+				sealed.Add(1)
+				log.Info("can't read an index without the identity", "archive", id)
+			case broken(err):
 				log.Warn("can't use an index", "archive", id, "error", err)
-				bad <- id
-				return nil
+			default:
+				return err
 			}
-			return err
+			bad <- id
+			return nil
 		})
 	}
 	err := group.Wait()
@@ -77,7 +85,17 @@ func Sync(ctx context.Context, r *repo.Repo, c *catalog.Contents, log *slog.Logg
 		res.Unreadable = append(res.Unreadable, id)
 	}
 	res.Added = len(missing) - len(res.Unreadable)
+	if n := sealed.Load(); n > 0 && err == nil { // those of other machines, as a rule: no fault of theirs or this one's
+		log.Warn("indexes of other machines can't be read without the identity: what they hold may be stored twice (-v names them)", "indexes", n)
+	}
 	return res, err
+}
+
+// foreign reports whether an index is not for this machine to read.
+func foreign(err error) bool { return errors.Is(err, tarn.ErrNoIdentity) }
+
+func broken(err error) bool {
+	return errors.Is(err, tarn.ErrDamaged) || errors.Is(err, tarn.ErrNotAuthentic)
 }
 
 func add(ctx context.Context, r *repo.Repo, c *catalog.Contents, id tarn.ArchiveID) error {
