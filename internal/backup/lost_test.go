@@ -71,6 +71,12 @@ func givesBack(t *testing.T, b *e2e.Bench, s storage.Storage, dir string) {
 	if res, err := b.Restore(t.Context(), s, "", target, nil); err != nil || res.Problems > 0 {
 		t.Fatalf("%+v, %v", res, err)
 	}
+	equal(t, dir, filepath.Join(target, "src"))
+}
+
+// equal fails unless the files of dir are in the folder restored.
+func equal(t *testing.T, dir, restored string) {
+	t.Helper()
 	err := filepath.WalkDir(dir, func(p string, d os.DirEntry, err error) error {
 		if err != nil || !d.Type().IsRegular() {
 			return err
@@ -80,7 +86,7 @@ func givesBack(t *testing.T, b *e2e.Bench, s storage.Storage, dir string) {
 		if err != nil {
 			return err
 		}
-		got, err := os.ReadFile(filepath.Join(target, "src", rel))
+		got, err := os.ReadFile(filepath.Join(restored, rel))
 		if err == nil && string(got) != string(want) {
 			t.Errorf("%s is not what it was", rel)
 		}
