@@ -4,8 +4,6 @@ import (
 	"context"
 	"math/bits"
 	"sync"
-
-	"golang.org/x/sync/semaphore"
 )
 
 const (
@@ -14,58 +12,93 @@ const (
 	slots     = 4 // buffers for files from tinyFile to smallFile
 )
 
-// budget bounds the content of small files in memory. Producers take from it
-// in the order in which packers give back, so that they can't block each other
-// for ever.
+// budget bounds the content of small files in memory. All splits share it, but
+// one of which nothing is in memory gets its next file beyond the bound. For a
+// storage has bounds of its own: the upload of one split's archive may wait
+// for memory that another's holds until more content comes, and that must
+// not wait in turn for what the first split has taken here.
 type budget struct {
-	tiny  *semaphore.Weighted
-	slots chan []byte // nil until they are first used
+	mu    sync.Mutex
+	freed *sync.Cond
+	tiny  int64    // bytes that are left; below 0 when lent beyond the bound
+	slots int      // likewise
+	free  [][]byte // buffers for slots that nobody uses
+}
+
+// share is what one split has of the budget.
+type share struct {
+	b    *budget
+	held int // items with a buffer
 }
 
 func newBudget() *budget {
-	b := &budget{tiny: semaphore.NewWeighted(tinyBytes), slots: make(chan []byte, slots)}
-	for range slots {
-		b.slots <- nil
-	}
+	b := &budget{tiny: tinyBytes, slots: slots}
+	b.freed = sync.NewCond(&b.mu)
 	return b
 }
 
 // acquire gives the item a buffer for its content, of one byte more than its
 // size: that tells whether the file has grown.
-func (b *budget) acquire(ctx context.Context, it *item) error {
-	if it.entry.Size < tinyFile {
-		class := classOf(it.entry.Size + 1)
-		if err := b.tiny.Acquire(ctx, 1<<class); err != nil {
+func (s *share) acquire(ctx context.Context, it *item) error {
+	b := s.b
+	class := classOf(it.entry.Size + 1)
+	tiny := it.entry.Size < tinyFile
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	fits := func() bool {
+		return s.held == 0 || tiny && b.tiny >= 1<<class || !tiny && b.slots > 0
+	}
+	if !fits() {
+		stop := context.AfterFunc(ctx, func() {
+			b.mu.Lock()
+			defer b.mu.Unlock()
+			b.freed.Broadcast()
+		})
+		defer stop()
+	}
+	for !fits() {
+		if err := ctx.Err(); err != nil {
 			return err
 		}
+		b.freed.Wait()
+	}
+	s.held++
+	it.share = s
+	if tiny {
+		b.tiny -= 1 << class
 		it.buffer = newBuffer(class)
 		return nil
 	}
-	select {
-	case buf := <-b.slots:
-		if buf == nil {
-			buf = make([]byte, smallFile+1)
-		}
-		it.buffer = buf
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
+	b.slots--
+	if n := len(b.free); n > 0 {
+		it.buffer, b.free = b.free[n-1], b.free[:n-1]
+	} else {
+		it.buffer = make([]byte, smallFile+1)
 	}
+	return nil
 }
 
 // release takes the item's buffer back, if it has one.
 func (b *budget) release(it *item) {
 	buf := it.buffer
 	it.buffer, it.data = nil, nil
-	switch {
-	case buf == nil:
-	case len(buf) > smallFile:
-		b.slots <- buf
-	default:
+	if buf == nil {
+		return
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	it.share.held--
+	if len(buf) > smallFile {
+		b.slots++
+		if len(b.free) < slots {
+			b.free = append(b.free, buf)
+		}
+	} else {
 		class := classOf(int64(len(buf)))
 		buffers[class].Put(&buf)
-		b.tiny.Release(1 << class)
+		b.tiny += 1 << class
 	}
+	b.freed.Broadcast()
 }
 
 // buffers are those of tiny files, by the power of two of their size.

@@ -30,6 +30,7 @@ type item struct {
 	ready  chan struct{}
 	shown  int64  // bytes that the progress has counted already
 	buffer []byte // of the budget
+	share  *share // that the buffer belongs to
 	data   []byte // content of a small file, in buffer; its hash is in entry.Content
 	err    error  // the file can't be stored as it is
 }
@@ -88,6 +89,7 @@ func (r *run) produce(ctx context.Context, s *scan.Source, sp scan.Split, queue 
 		}
 		return send(&item{entry: e, source: s, old: &e, same: true, kept: true})
 	}
+	mine := &share{b: r.budget}
 	for e, err := range s.Entries(ctx, sp) {
 		if ctx.Err() != nil {
 			return ctx.Err()
@@ -103,7 +105,7 @@ func (r *run) produce(ctx context.Context, s *scan.Source, sp scan.Split, queue 
 		if it.old, err = old.at(e.Path); err != nil {
 			return err
 		}
-		if err := r.compare(ctx, it); err != nil {
+		if err := r.compare(ctx, it, mine); err != nil {
 			return err
 		}
 		if err := send(it); err != nil {
@@ -114,7 +116,7 @@ func (r *run) produce(ctx context.Context, s *scan.Source, sp scan.Split, queue 
 }
 
 // compare decides what has to be read of an entry, and starts it.
-func (r *run) compare(ctx context.Context, it *item) error {
+func (r *run) compare(ctx context.Context, it *item, mine *share) error {
 	e, old := &it.entry, it.old
 	if old != nil && r.known.lost != nil && sameContent(e, old) {
 		var err error
@@ -135,7 +137,7 @@ func (r *run) compare(ctx context.Context, it *item) error {
 	it.read = true
 	it.ready = make(chan struct{})
 	if e.Type == tarn.TypeFile && e.Size > 0 && e.Size < smallFile {
-		if err := r.budget.acquire(ctx, it); err != nil {
+		if err := mine.acquire(ctx, it); err != nil {
 			return err
 		}
 	}

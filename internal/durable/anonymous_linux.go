@@ -20,7 +20,8 @@ func createAnonymous(path string, perm fs.FileMode) *File {
 	if err != nil {
 		return nil // whatever is wrong, the way with a name meets it again
 	}
-	return &File{f: os.NewFile(uintptr(fd), path), final: path}
+	f := os.NewFile(uintptr(fd), path)
+	return &File{f: f, w: Writer{F: f}, final: path}
 }
 
 // publishOpen gives an anonymous file its name, if that is free.

@@ -28,7 +28,14 @@ type File struct {
 	f           *os.File
 	path, final string // path is empty if the file has no name yet
 	link        func(oldname, newname string) error
+	w           Writer
 }
+
+// DirectSize is the number of bytes from which a Write, of a File or a Writer,
+// may go past the page cache: where the system can, if the length is a multiple of 4096, and so are
+// what was written before and the address of the bytes, as that of a large
+// allocation is.
+const DirectSize = 1 << 20
 
 // Create starts the file that is to become path, whose folder must exist.
 // Every File ends with exactly one of Commit, Replace and Abort.
@@ -42,7 +49,7 @@ func Create(path string, perm fs.FileMode) (*File, error) {
 		if err != nil {
 			return nil, err
 		}
-		return &File{f: f, path: temp, final: path, link: os.Link}, nil
+		return &File{f: f, w: Writer{F: f}, path: temp, final: path, link: os.Link}, nil
 	}
 }
 
@@ -80,8 +87,8 @@ func tempName() string {
 	return TempPrefix + hex.EncodeToString(b[:])
 }
 
-// Write appends to the file.
-func (f *File) Write(p []byte) (int, error) { return f.f.Write(p) }
+// Write appends to the file. See DirectSize for what is large.
+func (f *File) Write(p []byte) (int, error) { return f.w.Write(p) }
 
 // Commit gives the file its final name if that is free, and returns when both
 // are on the disk. A name that is taken gives fs.ErrExist and leaves what is

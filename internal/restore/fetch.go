@@ -8,8 +8,10 @@ import (
 	"io"
 	"io/fs"
 	"slices"
+	"sync"
 
 	"github.com/tarn-backup/tarn"
+	"github.com/tarn-backup/tarn/internal/durable"
 )
 
 const (
@@ -159,7 +161,7 @@ func (r *run) write(ctx context.Context, jobs []job, src io.Reader) error {
 		out.files, open = append(out.files, f), append(open, j)
 	}
 	out.failed = make([]error, len(open))
-	if _, err := io.CopyN(&out, src, jobs[0].at.Size); err != nil {
+	if err := copyContent(&out, src, jobs[0].at.Size); err != nil {
 		abort()
 		return err
 	}
@@ -168,6 +170,26 @@ func (r *run) write(ctx context.Context, jobs []job, src io.Reader) error {
 			abort()
 			return err
 		}
+	}
+	return nil
+}
+
+var contentBuffers = sync.Pool{New: func() any { return new([durable.DirectSize]byte) }}
+
+// copyContent copies size bytes in pieces as large as the target takes best.
+func copyContent(out io.Writer, src io.Reader, size int64) error {
+	buf := contentBuffers.Get().(*[durable.DirectSize]byte)
+	defer contentBuffers.Put(buf)
+	for size > 0 {
+		p := buf[:min(size, int64(len(buf)))]
+		n, err := io.ReadFull(src, p)
+		if _, err := out.Write(p[:n]); err != nil {
+			return err
+		}
+		if err != nil {
+			return err
+		}
+		size -= int64(n)
 	}
 	return nil
 }

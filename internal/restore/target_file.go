@@ -13,6 +13,7 @@ import (
 	"sync"
 
 	"github.com/tarn-backup/tarn"
+	"github.com/tarn-backup/tarn/internal/durable"
 )
 
 // holeSize is the alignment and the least size, in bytes, of a run of zeros
@@ -30,6 +31,7 @@ type File struct {
 	e         *tarn.Entry
 	name, tmp string
 	f         *os.File
+	out       durable.Writer // of f
 	hash      hash.Hash
 	n         int64
 	err       error // of a Write: the file can't become right any more
@@ -50,6 +52,7 @@ func (t *Target) Create(e *tarn.Entry) (*File, error) {
 		w := &File{t: t, h: h, e: e, name: name, hash: sha256.New()}
 		w.tmp, err = t.withTemp(func(tmp string) (err error) {
 			w.f, err = h.dir.create(tmp)
+			w.out.F = w.f
 			return err
 		})
 		if err == nil {
@@ -88,7 +91,7 @@ func (w *File) Write(p []byte) (int, error) {
 // that another Write does write reads as zeros where it doesn't.
 func (w *File) store(p []byte) error {
 	if !w.e.Sparse {
-		_, err := w.f.Write(p)
+		_, err := w.out.Write(p)
 		return err
 	}
 	off, start := 0, 0

@@ -111,11 +111,12 @@ func (s *Storage) put(ctx context.Context, key string, r io.Reader, acknowledged
 		return storage.Object{}, err
 	}
 	sum := crc64nvme.New()
-	to := io.MultiWriter(f, sum)
-	if acknowledged != nil {
-		to = io.MultiWriter(f, sum, ackWriter(acknowledged))
-	}
-	n, err := io.Copy(to, &ctxReader{ctx, r})
+	n, err := write(ctx, f, r, func(p []byte) {
+		sum.Write(p)
+		if acknowledged != nil {
+			acknowledged(int64(len(p)))
+		}
+	})
 	if err == nil {
 		err = ctx.Err()
 	}
@@ -184,27 +185,6 @@ func (s *Storage) ensure(dir string) error {
 	}
 	s.made.Store(dir, struct{}{})
 	return nil
-}
-
-// ackWriter counts what the file system has taken.
-type ackWriter func(int64)
-
-func (ack ackWriter) Write(p []byte) (int, error) {
-	ack(int64(len(p)))
-	return len(p), nil
-}
-
-// ctxReader ends the copy of a Put whose context has ended.
-type ctxReader struct {
-	ctx context.Context
-	r   io.Reader
-}
-
-func (r *ctxReader) Read(p []byte) (int, error) {
-	if err := r.ctx.Err(); err != nil {
-		return 0, err
-	}
-	return r.r.Read(p)
 }
 
 // Stat implements storage.Storage. It does not read, so it knows no checksum.

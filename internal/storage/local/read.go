@@ -51,13 +51,18 @@ func (s *Storage) get(ctx context.Context, key string, offset, length int64) (*r
 		f.Close()
 		return nil, err
 	}
-	return &reader{ctx: ctx, f: f, key: key, left: length}, nil
+	r := &reader{ctx: ctx, f: f, key: key, left: length}
+	if past := newPastCache(f, offset, length); past != nil {
+		r.past = past
+	}
+	return r, nil
 }
 
 // reader reads left more bytes of f, no fewer.
 type reader struct {
 	ctx  context.Context
 	f    *os.File
+	past io.ReadCloser // reads f for a long stretch, else nil
 	key  string
 	left int64
 }
@@ -72,7 +77,11 @@ func (r *reader) Read(p []byte) (int, error) {
 	if int64(len(p)) > r.left {
 		p = p[:r.left]
 	}
-	n, err := r.f.Read(p)
+	src := io.Reader(r.f)
+	if r.past != nil {
+		src = r.past
+	}
+	n, err := src.Read(p)
 	r.left -= int64(n)
 	if errors.Is(err, io.EOF) {
 		err = io.ErrUnexpectedEOF
@@ -83,4 +92,10 @@ func (r *reader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-func (r *reader) Close() error { return r.f.Close() }
+func (r *reader) Close() error {
+	err := r.f.Close()
+	if r.past != nil {
+		err = errors.Join(err, r.past.Close())
+	}
+	return err
+}

@@ -90,8 +90,9 @@ func (u *upload) send(ctx context.Context, next *part) error {
 		if t.last {
 			break
 		}
-		next, readErr = u.read(gctx, t.n+1)
+		next, readErr = u.read(gctx, t.n+1, nil)
 	}
+	u.endLong()
 	sourceFailed := readErr != nil && gctx.Err() == nil
 	if sourceFailed {
 		cancel() // what is in flight has no use any more

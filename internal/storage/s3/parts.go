@@ -10,10 +10,14 @@ import (
 const (
 	mib       = 1 << 20
 	leastPart = 8 * mib
-	usualPart = 16 * mib
+	usualPart = 32 * mib
 	maxParts  = 10_000
+	// beginning is what is read of an object before it counts as long, and
+	// beginnings how many Puts may hold so much.
+	beginning  = 2 * mib
+	beginnings = 8
 	// growEvery is the number of parts after which the parts of an object of
-	// unknown size double, so that 10,000 of them hold 585 GiB and not 156.
+	// unknown size double, so that 10,000 of them hold 1.1 TiB and not 312 GiB.
 	growEvery = 2500
 )
 
@@ -35,10 +39,52 @@ func (p *put) partSize(n int32) int64 {
 	return (need + mib - 1) / mib * mib
 }
 
-// read fills the next part. The memory that it takes is bounded over all
-// Puts: a Put holds none that it does not need for going on, so that they
-// can't wait for each other in a ring.
-func (p *put) read(ctx context.Context, n int32) (*part, error) {
+// begin reads the first part. Small objects are many, and their requests mostly
+// wait: several are read and sent side by side, of little memory each. Of the
+// long ones one is read at a time, until it has ended or failed: the others
+// wait without a part in their hands, so that the memory for parts, which are
+// large to be few, need not be there for each. The caller ends long.
+func (p *put) begin(ctx context.Context) (first *part, err error) {
+	if err := p.s.begun.Acquire(ctx, 1); err != nil {
+		return nil, err
+	}
+	buf := p.s.beginnings.take(beginning)
+	giveBack := func() {
+		p.s.beginnings.give(buf)
+		p.s.begun.Release(1)
+	}
+	got, last, err := p.fill(ctx, buf[:min(beginning, p.partSize(1))])
+	if err != nil {
+		giveBack()
+		return nil, err
+	}
+	if last {
+		return p.held(1, buf[:got], true, func(reusable bool) {
+			if !reusable {
+				buf = make([]byte, beginning)
+			}
+			giveBack()
+		}), nil
+	}
+	defer giveBack()
+	if err := p.s.long.Acquire(ctx, 1); err != nil {
+		return nil, err
+	}
+	p.long = true
+	return p.read(ctx, 1, buf[:got])
+}
+
+// endLong lets the next long object be read.
+func (p *put) endLong() {
+	if p.long {
+		p.long = false
+		p.s.long.Release(1)
+	}
+}
+
+// read fills the next part, which begins with head. The memory that parts take
+// is bounded; only the Put that is long asks for it.
+func (p *put) read(ctx context.Context, n int32, head []byte) (*part, error) {
 	if n > maxParts {
 		return nil, fmt.Errorf("the object is too large: %d bytes and more, where MaxSize was %d", p.size, p.opts.MaxSize)
 	}
@@ -48,21 +94,28 @@ func (p *put) read(ctx context.Context, n int32) (*part, error) {
 		return nil, err
 	}
 	buf := p.s.buffers.take(size)
-	got, last, err := p.fill(ctx, buf)
+	n0 := copy(buf, head)
+	got, last, err := p.fill(ctx, buf[n0:])
 	if err != nil {
 		p.s.buffers.give(buf)
 		p.s.memory.Release(weight)
 		return nil, err
 	}
-	part := p.part(n, buf[:got])
-	part.last = last
-	part.release = func() {
-		if !part.failed {
+	return p.held(n, buf[:n0+got], last, func(reusable bool) {
+		if reusable {
 			p.s.buffers.give(buf)
 		}
 		p.s.memory.Release(weight)
-	}
-	return part, nil
+	}), nil
+}
+
+// held returns a part whose memory is given back by release, which is told
+// whether it may be used again.
+func (p *put) held(n int32, data []byte, last bool, release func(reusable bool)) *part {
+	part := p.part(n, data)
+	part.last = last
+	part.release = func() { release(!part.failed) }
+	return part
 }
 
 // fill reads into buf until it is full or the reader ends. It is not

@@ -17,15 +17,15 @@ func TestPartSize(t *testing.T) {
 		n     int32
 		want  int64
 	}{
-		{0, 1, 16 * mib},
-		{0, growEvery, 16 * mib},
-		{0, growEvery + 1, 32 * mib},
-		{0, maxParts, 128 * mib},
+		{0, 1, 32 * mib},
+		{0, growEvery, 32 * mib},
+		{0, growEvery + 1, 64 * mib},
+		{0, maxParts, 256 * mib},
 		{1, 1, 8 * mib},
 		{12 * mib, 1, 12 * mib},
-		{512 * mib, 1, 16 * mib},
-		{156 * gib, 1, 16 * mib},
-		{200 * gib, 1, 21 * mib},
+		{512 * mib, 1, 32 * mib},
+		{312 * gib, 1, 32 * mib},
+		{400 * gib, 1, 41 * mib},
 		{5 * tib, 1, 525 * mib},
 	}
 	for _, test := range tests {

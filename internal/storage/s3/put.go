@@ -15,6 +15,7 @@ import (
 	"io/fs"
 	"net/http"
 	"strings"
+	"sync/atomic"
 
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
@@ -37,6 +38,7 @@ type put struct {
 	in    *bufio.Reader
 	size  int64  // bytes read
 	sum   uint64 // CRC64NVME of them
+	long  bool   // whether it keeps other long objects waiting
 }
 
 // Put implements storage.Storage. What fits into one part is one request;
@@ -70,13 +72,15 @@ func (p *put) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	first, err := p.read(ctx, 1)
+	defer p.endLong()
+	first, err := p.begin(ctx)
 	if err != nil {
 		return err
 	}
 	if !first.last {
 		return p.multipart(ctx, first)
 	}
+	p.endLong()
 	defer first.release()
 	return p.whole(ctx, first)
 }
@@ -90,7 +94,12 @@ func (p *put) whole(ctx context.Context, part *part) error {
 		}
 		return p.s.try(ctx, func() error {
 			err := p.putObject(ctx, part, can)
-			return p.settle(ctx, err, &unsure, func() string { return part.etag() })
+			before := unsure
+			err = p.settle(ctx, err, &unsure, func() string { return part.etag() })
+			// A server that was not sent all of it has not stored it: it has
+			// refused it early, as for a key that is taken.
+			unsure = before || unsure && part.body.sent.Load()
+			return err
 		})
 	}, loseInWrite)
 	if err == nil {
@@ -100,8 +109,9 @@ func (p *put) whole(ctx context.Context, part *part) error {
 }
 
 func (p *put) putObject(ctx context.Context, part *part, can abilities) error {
+	part.body = &body{r: bytes.NewReader(part.data)}
 	in := &s3.PutObjectInput{
-		Bucket: &p.s.cfg.Bucket, Key: &p.key, Body: bytes.NewReader(part.data),
+		Bucket: &p.s.cfg.Bucket, Key: &p.key, Body: part.body,
 		ContentLength: new(int64(len(part.data))), StorageClass: p.storageClass(),
 	}
 	if can.conditional {
@@ -215,6 +225,26 @@ type part struct {
 	// failed says that an attempt to send it has failed. The connection of
 	// that may still be reading data, which nothing may be written into then.
 	failed bool
+	body   *body // of the last attempt to send it as an object
+}
+
+// body reads a part, and knows whether all of it was read.
+type body struct {
+	r    *bytes.Reader
+	sent atomic.Bool
+}
+
+func (b *body) Read(p []byte) (int, error) {
+	n, err := b.r.Read(p)
+	b.sent.Store(b.r.Len() == 0)
+	return n, err
+}
+
+// Seek implements io.Seeker: the signature is made from a read before the one that sends.
+func (b *body) Seek(offset int64, whence int) (int64, error) {
+	n, err := b.r.Seek(offset, whence)
+	b.sent.Store(b.r.Len() == 0)
+	return n, err
 }
 
 // part takes the next bytes of the object into account.

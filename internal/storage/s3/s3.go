@@ -38,10 +38,10 @@ type Config struct {
 	// Parallel is the number of parts of one Put in flight; 0 means 4.
 	Parallel int
 	// Memory bounds the bytes of parts that all Puts hold at a time, but for
-	// one part larger than it; 0 means 48 MiB.
+	// one part larger than it, and for the beginnings of small objects; 0 means 96 MiB.
 	Memory int64
 	// PartSize is the size of a part in bytes up to what 10,000 parts hold; 0
-	// means what suits the object, which is 16 MiB up to 156 GiB.
+	// means what suits the object, which is 32 MiB up to 312 GiB.
 	PartSize int64
 	// MaxAttempts is how often a request is made before its error counts; 0 means 10.
 	MaxAttempts int
@@ -71,7 +71,7 @@ func (c Config) withDefaults() Config {
 	setTime(&c.MaxDelay, 20*time.Second)
 	setTime(&c.IdleTimeout, 2*time.Minute)
 	if c.Memory <= 0 {
-		c.Memory = 48 << 20
+		c.Memory = 96 << 20
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
@@ -87,8 +87,12 @@ type Storage struct {
 	client   *s3.Client
 	endpoint string // without secrets; empty for AWS
 	tls      bool
-	memory   *semaphore.Weighted
+	memory   *semaphore.Weighted // of parts
 	buffers  buffers
+	// begun are the Puts that hold a buffer for the beginning of an object;
+	// long is held by the one Put that reads an object of more than that.
+	begun, long *semaphore.Weighted
+	beginnings  buffers
 	// reached says that the server has answered once, so that a name that
 	// does not resolve is a fault of the network and not a typing error.
 	reached atomic.Bool
@@ -105,7 +109,7 @@ func Open(ctx context.Context, cfg Config) (*Storage, error) {
 	if cfg.Prefix != "" && !tarn.ValidPath(cfg.Prefix) {
 		return nil, fmt.Errorf("opening s3://%s: prefix %.80q: %w", cfg.Bucket, cfg.Prefix, fs.ErrInvalid)
 	}
-	s := &Storage{cfg: cfg, memory: semaphore.NewWeighted(cfg.Memory)}
+	s := &Storage{cfg: cfg, memory: semaphore.NewWeighted(cfg.Memory), begun: semaphore.NewWeighted(beginnings), long: semaphore.NewWeighted(1)}
 	s.able.Store(&allAbilities)
 	if err := s.connect(ctx); err != nil {
 		return nil, fmt.Errorf("opening s3://%s: %w", cfg.Bucket, err)
