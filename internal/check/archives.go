@@ -271,8 +271,11 @@ func (r *run) dead() {
 		return
 	}
 	slices.Sort(names)
-	r.note("%d archives are damaged or missing, and no snapshot needs them, or all that it needs was stored again; they and their indexes are leftovers: %s",
-		len(names), few(names[:min(len(names), maxPerList)], len(names)))
+	what := "1 archive is damaged or missing, and no snapshot needs it, or all that it needs was stored again; it and its index"
+	if len(names) > 1 {
+		what = fmt.Sprintf("%d archives are damaged or missing, and no snapshot needs them, or all that they need was stored again; they and their indexes", len(names))
+	}
+	r.note("%s are leftovers: %s", what, few(names[:min(len(names), maxPerList)], len(names)))
 }
 
 // contentless is the key of the damage that content is of which no index names an archive.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"strings"
 
 	"github.com/tarn-backup/tarn/internal/catalog"
 	"github.com/tarn-backup/tarn/internal/repo"
@@ -23,7 +24,7 @@ func problem(err error) string {
 	case errors.As(err, new(*repo.ReadError)):
 		return "could not be read: " + err.Error()
 	}
-	return err.Error()
+	return strings.ReplaceAll(err.Error(), "\n", "; ")
 }
 
 // scratch is the empty cache of a check, whose own errors are marked, so that

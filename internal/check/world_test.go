@@ -34,6 +34,7 @@ type world struct {
 	contents *catalog.Contents
 	last     *repo.Snapshot
 	class    tarn.Class
+	lost     []tarn.ArchiveID // known to be, for backups
 }
 
 func must[T any](t testing.TB) func(v T, err error) T {
@@ -119,7 +120,7 @@ func (w *world) backup() *repo.Snapshot {
 	w.t.Helper()
 	res := must[*backup.Result](w.t)(backup.Run(w.t.Context(), backup.Config{
 		Repo: w.repo, Contents: w.contents, Sources: []scan.Config{{Path: w.source, Name: "src", SplitDepth: 1}},
-		Parent: w.last, Host: "h", Program: "test", ArchiveSize: 64 << 20, Class: w.class,
+		Lost: w.lost, Parent: w.last, Host: "h", Program: "test", ArchiveSize: 64 << 20, Class: w.class,
 	}))
 	w.last = must[*repo.Snapshot](w.t)(w.repo.Snapshot(w.t.Context(), res.Snapshot))
 	return w.last

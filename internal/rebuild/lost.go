@@ -24,13 +24,13 @@ func (r *run) archiveOf(ctx context.Context, ix *repo.Index) error {
 	o, err := r.fresh.Storage().Stat(ctx, ix.Key) // the listing may be older than the index
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		err = fmt.Errorf("is missing: %w", tarn.ErrDamaged)
+		err = errors.New("is missing")
 	case err != nil:
 		return r.problem(ctx, ix.Key, err, "")
 	case o.Size == ix.Layout.Stored:
 		return nil
 	default:
-		err = fmt.Errorf("has %d bytes, not the %d that its index recorded: %w", o.Size, ix.Layout.Stored, tarn.ErrDamaged)
+		err = fmt.Errorf("has %d bytes, not the %d that its index recorded", o.Size, ix.Layout.Stored)
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"flag"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -31,7 +32,10 @@ type world struct {
 	last     *repo.Snapshot
 	class    tarn.Class
 	machine  *machine
+	lost     []tarn.ArchiveID // known to be, for backups
 }
+
+var quiet = slog.New(slog.DiscardHandler)
 
 // machine is what one machine has of the repository.
 type machine struct {
@@ -117,7 +121,7 @@ func (w *world) backup() *repo.Snapshot {
 	m := w.machine
 	res := must[*backup.Result](w.t)(backup.Run(w.t.Context(), backup.Config{
 		Repo: m.repo, Contents: m.contents, Sources: []scan.Config{{Path: w.source, Name: "src", SplitDepth: 1}},
-		Parent: w.last, Host: "h", Program: "test", ArchiveSize: 64 << 20, Class: w.class,
+		Lost: w.lost, Parent: w.last, Host: "h", Program: "test", ArchiveSize: 64 << 20, Class: w.class,
 	}))
 	w.last = must[*repo.Snapshot](w.t)(m.repo.Snapshot(w.t.Context(), res.Snapshot))
 	return w.last
