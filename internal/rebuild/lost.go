@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 
-	"github.com/tarn-backup/tarn"
 	"github.com/tarn-backup/tarn/internal/repo"
 )
 
