@@ -10,7 +10,8 @@ import (
 )
 
 func newRebuild(g *globals) *cobra.Command {
-	return &cobra.Command{
+	var trust bool
+	cmd := &cobra.Command{
 		Use:   "rebuild",
 		Short: "Rebuild the catalog, and lost indexes and trees",
 		Long: `rebuild empties this machine's catalog and fills it from the repository. An archive whose index is lost gets one anew, from the
@@ -18,20 +19,22 @@ archive itself. A lost tree is put together from what archives hold; where that 
 what there is. Nothing is overwritten or deleted. Cold archives that it needs are named, never thawed.` + "\n" + exitCodes,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return g.with(cmd.Context(), func(o *opened) error { return g.rebuild(cmd.Context(), o) })
+			return g.with(cmd.Context(), func(o *opened) error { return g.rebuild(cmd.Context(), o, trust) })
 		},
 	}
+	cmd.Flags().BoolVar(&trust, "trust-archives", false, "take files for lost trees also from archives of which nothing proves who wrote them")
+	return cmd
 }
 
-func (g *globals) rebuild(ctx context.Context, o *opened) error {
-	res, err := rebuild.Run(ctx, rebuild.Config{Repo: o.Repo, Contents: o.contents, Log: g.log, Now: g.now})
+func (g *globals) rebuild(ctx context.Context, o *opened, trust bool) error {
+	res, err := rebuild.Run(ctx, rebuild.Config{Repo: o.Repo, Contents: o.contents, TrustArchives: trust, Log: g.log, Now: g.now})
 	if err != nil {
 		return err
 	}
 	if g.json {
 		err = g.printJSON(map[string]any{
 			"type": "summary", "indexes": res.Indexes, "contents": res.Contents, "remade": res.Remade, "trees": res.Trees,
-			"replaced": res.Replaced, "cold": res.Cold, "problems": len(res.Problems),
+			"replaced": res.Replaced, "cold": res.Cold, "unproven": res.Unproven, "problems": len(res.Problems),
 		})
 	} else {
 		g.reportRebuild(res)
@@ -42,7 +45,7 @@ func (g *globals) rebuild(ctx context.Context, o *opened) error {
 			fmt.Fprintf(g.stderr, "      %s\n", p.Advice)
 		}
 	}
-	if err == nil && (len(res.Problems) > 0 || len(res.Cold) > 0 || len(res.Replaced) > 0) {
+	if err == nil && (len(res.Problems) > 0 || len(res.Cold) > 0 || len(res.Unproven) > 0 || len(res.Replaced) > 0) {
 		return errProblems
 	}
 	return err
@@ -62,6 +65,9 @@ func (g *globals) reportRebuild(res *rebuild.Result) {
 	}
 	for _, r := range res.Replaced {
 		g.say("snapshot %s lost trees for good; %s holds what could be found", r.Lost.Short(), r.New.Short())
+	}
+	for _, key := range res.Unproven {
+		g.say("not used for a lost tree, since its index was lost and nothing proves who wrote it (--trust-archives, if you are sure): %s", key)
 	}
 	for _, key := range res.Cold {
 		g.say("cold, thaw it and run rebuild again: %s", key)

@@ -73,7 +73,7 @@ func (r *run) add(ctx context.Context, id tarn.ArchiveID) error {
 func (r *run) note(ix *repo.Index) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.splits[ix.Split] = append(r.splits[ix.Split], indexed{ix.Archive, ix.Key})
+	r.splits[ix.Split] = append(r.splits[ix.Split], indexed{ix.Archive, ix.Key, ix.Rebuilt && r.Repo.Encrypted() && !r.TrustArchives})
 	r.result.Indexes++
 	r.result.Contents += ix.Contents
 }

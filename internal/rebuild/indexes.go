@@ -186,7 +186,7 @@ func (x *indexer) member(m *archive.Member) error {
 }
 
 func (x *indexer) begin(split string) (err error) {
-	if x.w, err = x.run.fresh.NewIndex(x.id, split); err != nil {
+	if x.w, err = x.run.fresh.NewRebuiltIndex(x.id, split); err != nil {
 		return err
 	}
 	for _, c := range x.waiting {

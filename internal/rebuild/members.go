@@ -67,15 +67,19 @@ func merge(lists []entries) entries {
 	}
 }
 
-// members returns the entries that the archives of a split hold which were
-// written after one snapshot and up to another, older archives first. If some of them
-// are cold, it returns their keys instead.
-func (r *run) members(ctx context.Context, split string, after, until tarn.SnapshotID) (lists []entries, cold []string, err error) {
-	all := slices.Clone(r.splits[split])
-	slices.SortFunc(all, func(a, b indexed) int { return strings.Compare(string(a.id), string(b.id)) })
-	all = slices.DeleteFunc(all, func(a indexed) bool {
+// between returns the archives of a split that were written after one snapshot
+// and up to another, older ones first.
+func (r *run) between(split string, after, until tarn.SnapshotID) []indexed {
+	list := slices.DeleteFunc(slices.Clone(r.splits[split]), func(a indexed) bool {
 		return !a.id.Time().After(after.Time()) && after != "" || a.id.Time().After(until.Time())
 	})
+	slices.SortFunc(list, func(a, b indexed) int { return strings.Compare(string(a.id), string(b.id)) })
+	return list
+}
+
+// members returns the entries of a split that archives hold, in lists as the
+// archives are given. If some of them are cold, it returns their keys instead.
+func (r *run) members(ctx context.Context, all []indexed, split string) (lists []entries, cold []string, err error) {
 	for _, a := range all {
 		obj, err := r.fresh.Storage().Stat(ctx, a.key)
 		if errors.As(err, new(*repo.ReadError)) {

@@ -23,6 +23,10 @@ import (
 type Config struct {
 	Repo     *repo.Repo
 	Contents *catalog.Contents // emptied and filled again
+	// TrustArchives also takes into new trees of an encrypted repository what
+	// lies in archives whose own index was lost. Nothing proves who wrote those:
+	// whoever can write to the storage can have put them there.
+	TrustArchives bool
 	// Dir is where a folder for temporary files is made, about as large as the
 	// lost trees. "" is the system's place.
 	Dir      string
@@ -45,6 +49,9 @@ type Result struct {
 	// Cold are the archives, by key, that a lost index or tree needs and that have to
 	// be thawed first. A rebuild after that goes on with them.
 	Cold []string
+	// Unproven are the archives, by key, of which nothing was taken into a
+	// partial tree, since nothing proves who wrote them.
+	Unproven []string
 	// Problems are objects that could not be used.
 	Problems []Problem
 }
@@ -132,6 +139,8 @@ func Run(ctx context.Context, cfg Config) (_ *Result, err error) {
 		}
 	}
 	slices.SortFunc(r.result.Problems, func(a, b Problem) int { return strings.Compare(a.Key, b.Key) })
+	slices.Sort(r.result.Unproven)
+	r.result.Unproven = slices.Compact(r.result.Unproven)
 	slices.Sort(r.result.Cold)
 	r.result.Cold = slices.Compact(r.result.Cold)
 	return &r.result, nil
@@ -166,8 +175,9 @@ type run struct {
 
 // indexed is an archive that has an index.
 type indexed struct {
-	id  tarn.ArchiveID
-	key string
+	id      tarn.ArchiveID
+	key     string
+	unknown bool // who wrote it
 }
 
 type archiveObject struct {

@@ -104,29 +104,55 @@ func (r *run) tree(ctx context.Context, l *lostTree, history []version) error {
 	if base != nil {
 		after = base.snapshot
 	}
-	stored, waiting, err := r.members(ctx, l.split.Path, after, at)
-	if err != nil {
-		return err
-	}
-	if waiting != nil {
-		l.outcome = Waiting
-		r.result.Cold = append(r.result.Cold, waiting...)
-		return nil
-	}
-	var most repo.Split
-	for _, list := range r.tries(ctx, base, next, stored, at) {
-		if done, err := r.attempt(ctx, l, list); done || err != nil {
+	// The very tree that was lost proves itself by its id, whoever wrote what it
+	// is made of. One that is not must not get in what a stranger put there.
+	archives := r.between(l.split.Path, after, at)
+	var unproven []string
+	for {
+		stored, waiting, err := r.members(ctx, archives, l.split.Path)
+		if err != nil {
 			return err
+		}
+		if waiting != nil {
+			l.outcome = Waiting
+			r.result.Cold = append(r.result.Cold, waiting...)
+			return nil
+		}
+		exact, most, err := r.best(ctx, l, r.tries(ctx, base, next, stored, at))
+		if exact || err != nil {
+			return err
+		}
+		proven := slices.DeleteFunc(slices.Clone(archives), func(a indexed) bool { return a.unknown })
+		if len(proven) == len(archives) {
+			l.outcome, l.made = Partial, most
+			r.result.Unproven = append(r.result.Unproven, unproven...)
+			break
+		}
+		for _, a := range archives {
+			if a.unknown {
+				unproven = append(unproven, a.key)
+			}
+		}
+		archives = proven
+	}
+	if sum(l.made.Counts) == 0 {
+		l.outcome = Lost
+	}
+	return nil
+}
+
+// best tries lists until one is the very tree that was lost; else most is the
+// one that has most.
+func (r *run) best(ctx context.Context, l *lostTree, tries [][]entries) (exact bool, most repo.Split, err error) {
+	for _, list := range tries {
+		if exact, err := r.attempt(ctx, l, list); exact || err != nil {
+			return exact, most, err
 		}
 		if sum(l.made.Counts) > sum(most.Counts) {
 			most = l.made
 		}
 	}
-	l.outcome, l.made = Partial, most
-	if sum(most.Counts) == 0 {
-		l.outcome = Lost
-	}
-	return nil
+	return false, most, nil
 }
 
 // tries are the lists of entries whose merge may be the tree: the snapshot

@@ -32,10 +32,13 @@ type Content struct {
 
 // Index is what an index says of its archive, but for the contents.
 type Index struct {
-	Archive  tarn.ArchiveID
-	Key      string // of the archive
-	Split    string
-	Created  time.Time
+	Archive tarn.ArchiveID
+	Key     string // of the archive
+	Split   string
+	Created time.Time
+	// Rebuilt says that the index was made from the archive itself. So its MAC
+	// says what is in the archive, and not that a holder of the key wrote it.
+	Rebuilt  bool
 	Layout   archive.Layout
 	Contents int64
 }
@@ -49,8 +52,17 @@ type IndexWriter struct {
 	buf   []byte
 }
 
-// NewIndex begins the index of an archive.
+// NewIndex begins the index of an archive that is being written.
 func (r *Repo) NewIndex(id tarn.ArchiveID, split string) (*IndexWriter, error) {
+	return r.newIndex(id, split, false)
+}
+
+// NewRebuiltIndex begins the index of an archive that was found without one.
+func (r *Repo) NewRebuiltIndex(id tarn.ArchiveID, split string) (*IndexWriter, error) {
+	return r.newIndex(id, split, true)
+}
+
+func (r *Repo) newIndex(id tarn.ArchiveID, split string, rebuilt bool) (*IndexWriter, error) {
 	f, err := r.cache.Create()
 	if err != nil {
 		return nil, fmt.Errorf("beginning an index: %w", err)
@@ -60,7 +72,7 @@ func (r *Repo) NewIndex(id tarn.ArchiveID, split string) (*IndexWriter, error) {
 		return nil, errors.Join(err, f.Discard())
 	}
 	w := &IndexWriter{
-		index: Index{Archive: id, Key: r.ArchiveKey(split, id), Split: split, Created: r.now().UTC().Truncate(time.Second)},
+		index: Index{Archive: id, Key: r.ArchiveKey(split, id), Split: split, Created: r.now().UTC().Truncate(time.Second), Rebuilt: rebuilt},
 		file:  f, zstd: z, mac: r.key.newMAC(labelIndex),
 	}
 	b := append(w.buf, `{"type":"archive","format":1,"archive":"`...)
@@ -68,8 +80,11 @@ func (r *Repo) NewIndex(id tarn.ArchiveID, split string) (*IndexWriter, error) {
 	b = appendString(b, w.index.Key)
 	b = appendText(append(b, ','), "split", split)
 	b = append(b, `,"created":"`...)
-	b = append(w.index.Created.AppendFormat(b, time.RFC3339), '"', '}', '\n')
-	return w, w.line(b)
+	b = append(w.index.Created.AppendFormat(b, time.RFC3339), '"')
+	if rebuilt {
+		b = append(b, `,"rebuilt":true`...)
+	}
+	return w, w.line(append(b, '}', '\n'))
 }
 
 // Add names a content, in order of offset.

@@ -57,6 +57,7 @@ type indexLine struct {
 	Split     string           `json:"split"`
 	SplitRaw  string           `json:"split_raw"`
 	Created   time.Time        `json:"created"`
+	Rebuilt   bool             `json:"rebuilt"`
 	Content   tarn.ContentHash `json:"content"`
 	Offset    int64            `json:"offset"`
 	Size      int64            `json:"size"`
@@ -156,7 +157,7 @@ func (p *indexParser) archive(l *indexLine) (err error) {
 	if l.Format > Format {
 		return fmt.Errorf("format %d is newer than this program reads: use a newer tarn", l.Format)
 	}
-	p.ix.Archive, p.ix.Key, p.ix.Created = l.Archive, l.Key, l.Created
+	p.ix.Archive, p.ix.Key, p.ix.Created, p.ix.Rebuilt = l.Archive, l.Key, l.Created, l.Rebuilt
 	if p.ix.Split, err = fromRaw(l.Split, l.SplitRaw); err != nil {
 		return fmt.Errorf("%w: %w", tarn.ErrDamaged, err)
 	}
