@@ -183,11 +183,11 @@ func (g *globals) chooseParent(ctx context.Context, o *opened, f backupFlags, cf
 	if err != nil {
 		return err
 	}
-	if len(ids) > 0 {
-		cfg.Newest = ids[len(ids)-1]
+	if cfg.Newest, err = o.Newest(ctx, ids); err != nil {
+		return err
 	}
 	if f.parent != "" {
-		cfg.Parent, err = browse.Find(ctx, o.Repo, f.parent, browse.Filter{})
+		cfg.Parent, err = g.chosen(ctx, o, f.parent, browse.Filter{})
 		return err
 	}
 	for _, id := range slices.Backward(ids) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"sync"
 
+	"github.com/tarn-backup/tarn"
 	"github.com/tarn-backup/tarn/internal/browse"
 	"github.com/tarn-backup/tarn/internal/repo"
 )
@@ -14,7 +15,7 @@ import (
 // snapshot and paths in it, each of which must be there.
 func (g *globals) withSnapshot(ctx context.Context, f *browse.Filter, args []string, do func(o *opened, s *repo.Snapshot, paths []string) error) error {
 	return g.with(ctx, func(o *opened) error {
-		s, err := browse.Find(ctx, o.Repo, args[0], *f)
+		s, err := g.chosen(ctx, o, args[0], *f)
 		if err != nil {
 			return err
 		}
@@ -29,6 +30,29 @@ func (g *globals) withSnapshot(ctx context.Context, f *browse.Filter, args []str
 		}
 		return do(o, s, paths)
 	})
+}
+
+// chosen returns the snapshot that name means. The latest is the latest that is
+// authentic: what somebody else has put beside it is named in a warning, and
+// passed over. One that only another identity can tell to be authentic is an error.
+func (g *globals) chosen(ctx context.Context, o *opened, name string, f browse.Filter) (*repo.Snapshot, error) {
+	var first tarn.SnapshotID
+	var why error
+	n := 0
+	s, err := browse.FindReadable(ctx, o.Repo, name, f, func(id tarn.SnapshotID, err error) error {
+		cold := errors.Is(err, tarn.ErrCold) || errors.Is(err, tarn.ErrThawing) // where no machine of ours puts one
+		if (repo.Worthless(err) || cold) && !ofAll(err) {
+			if n++; n == 1 {
+				first, why = id, err
+			}
+			return nil
+		}
+		return fmt.Errorf("%w (it may be the one that %q means; name an older one by its id)", err, name)
+	})
+	if n > 0 {
+		g.log.Warn("passing over what is no authentic snapshot (see `tarn check`)", "object", o.SnapshotKey(first), "and_more", n-1, "error", why)
+	}
+	return s, err
 }
 
 // problems returns what shows a file's problem when it comes, above the bar

@@ -25,8 +25,8 @@ type Config struct {
 	Contents *catalog.Contents // in step with the repository's indexes
 	Sources  []scan.Config
 	Parent   *repo.Snapshot // nil compares with nothing
-	// Newest is the repository's newest snapshot, empty if there is none: the
-	// run's is to sort after it, whether or not that is the parent.
+	// Newest is the repository's newest snapshot (repo.Newest), empty if there
+	// is none: the run's is to sort after it, whether or not that is the parent.
 	Newest tarn.SnapshotID
 	// Lost are archives that Contents knows and that are missing or not what
 	// their index says: what is in them alone is stored again.
@@ -82,6 +82,9 @@ const (
 // Result.Problems counts them.
 func Run(ctx context.Context, cfg Config) (*Result, error) {
 	r := newRun(cfg)
+	if r.stamp.UTC().Year() > 9999 { // would sort before all others
+		return nil, fmt.Errorf("making an id of the time %s: want one up to the year 9999 (look at the clock of this machine, and at the newest snapshot)", r.stamp.UTC().Format(time.DateTime))
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	sources, err := openSources(cfg.Sources)
@@ -161,9 +164,7 @@ func newRun(cfg Config) *run {
 	// Ids of a run sort after all that came before it, so that archives
 	// extracted by hand in order end at the newest content.
 	after := cfg.Contents.Latest().Time()
-	// Anybody who can write to the storage can make up the name of a snapshot:
-	// one from the far future does not set this machine's clock.
-	if t := cfg.Newest.Time(); t.After(after) && t.Before(r.began.Add(24*time.Hour)) {
+	if t := cfg.Newest.Time(); t.After(after) {
 		after = t
 	}
 	if p := cfg.Parent; p != nil {

@@ -46,6 +46,10 @@ func (r *Repo) Commit(ctx context.Context, run Run) error {
 	group, gctx := errgroup.WithContext(ctx)
 	for a := range run.Archives {
 		group.Go(func() error {
+			if _, err := tarn.ParseArchiveID(string(a.ID)); err != nil {
+				a.Body.CloseWithError(err)
+				return fmt.Errorf("storing an archive: %w", err)
+			}
 			// 1. The archive. Nothing names it yet: killed here, it is an
 			// orphan that costs its bytes and harms nothing.
 			obj, err := r.storage.Put(gctx, a.Key, a.Body, storage.PutOptions{
@@ -121,6 +125,9 @@ func (r *Repo) putTrees(ctx context.Context, ids []tarn.TreeID) error {
 }
 
 func (r *Repo) putSnapshot(ctx context.Context, s *Snapshot) error {
+	if _, err := tarn.ParseSnapshotID(string(s.ID)); err != nil { // as of a clock in the year 10000
+		return fmt.Errorf("storing a snapshot: %w", err)
+	}
 	s.Format, s.Repository = Format, r.Config.ID
 	data, err := s.encode(r.key)
 	if err == nil && len(data) > maxSnapshot {

@@ -169,8 +169,8 @@ func makeKeys(k keysObject, key Key, ids []*age.X25519Identity, ui *UI, now time
 	var random [8]byte
 	rand.Read(random[:])
 	k.Format, k.Created = Format, now.UTC()
-	k.ID = tarn.KeysID(tarn.FormatID(now, random))
-	return k, nil
+	k.ID, err = tarn.ParseKeysID(tarn.FormatID(now, random)) // an error beyond the year 9999
+	return k, err
 }
 
 // direct returns the recipients that objects are encrypted to.

@@ -70,17 +70,16 @@ func readLimited(r io.Reader, limit int64) ([]byte, error) {
 
 // get opens an object and takes its encryption off.
 func (r *Repo) get(ctx context.Context, key string) (io.ReadCloser, error) {
+	ids, err := r.Identities() // without one, a machine need not ask for what it can't read
+	if err != nil {
+		return nil, fmt.Errorf("reading %s: %w", key, err)
+	}
 	body, err := r.storage.Get(ctx, key, 0, -1)
 	if err != nil {
 		return nil, fmt.Errorf("reading %s: %w", key, err)
 	}
 	if !r.Encrypted() {
 		return body, nil
-	}
-	ids, err := r.Identities()
-	if err != nil {
-		body.Close()
-		return nil, fmt.Errorf("reading %s: %w", key, err)
 	}
 	plain, err := age.Decrypt(body, ids...)
 	if err != nil {
