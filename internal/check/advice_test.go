@@ -17,7 +17,7 @@ func (w *world) heals() {
 		w.t.Fatal(err)
 	}
 	for _, l := range synced.Lost {
-		w.lost = append(w.lost, l.Archive)
+		w.Lost = append(w.Lost, l.Archive)
 	}
 	w.backup()
 }
@@ -30,7 +30,7 @@ func TestAdvice(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	moves := func(w *world, key string) { w.store.Drop(key) }
+	moves := func(w *world, key string) { w.Store.Drop(key) }
 	flip := func(b []byte) []byte { b[len(b)/2] ^= 1; return b }
 	cut := func(b []byte) []byte { return b[:len(b)-1] }
 	for name, c := range map[string]struct {
@@ -49,13 +49,13 @@ func TestAdvice(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, true)
-			w.write(map[string]string{"top": "at the top", "a/1": strings.Repeat("one ", 500), "a/2": "two", "b/1": "b one"})
+			w.Write(map[string]string{"top": "at the top", "a/1": strings.Repeat("one ", 500), "a/2": "two", "b/1": "b one"})
 			w.backup()
-			key := w.keys(c.prefix)[0]
+			key := w.Keys(c.prefix)[0]
 			if c.harm == nil {
-				w.store.Drop(key)
+				w.Store.Drop(key)
 			} else {
-				w.store.Plant(key, c.harm(w.store.Bytes(key)))
+				w.Store.Plant(key, c.harm(w.Store.Bytes(key)))
 			}
 			found := w.check(check.Config{ReadData: 100}).Damages
 			if len(found) != 1 || found[0].Key != key {
@@ -82,7 +82,7 @@ func TestAdvice(t *testing.T) {
 func TestSnapshotAdvice(t *testing.T) {
 	w := newWorld(t, false)
 	_, second := w.standard()
-	w.store.Plant(w.repo.SnapshotKey(second.ID), []byte("{}"))
+	w.Store.Plant(w.repo.SnapshotKey(second.ID), []byte("{}"))
 	found := w.check(check.Config{}).Damages
 	if len(found) != 1 || !strings.Contains(found[0].Advice, "Nothing brings it back") {
 		t.Errorf("%+v", found)
@@ -93,8 +93,8 @@ func TestSnapshotAdvice(t *testing.T) {
 func TestAllIndexesLost(t *testing.T) {
 	w := newWorld(t, false)
 	w.standard()
-	for _, key := range w.keys("indexes/") {
-		w.store.Drop(key)
+	for _, key := range w.Keys("indexes/") {
+		w.Store.Drop(key)
 	}
 	r, err := tryOpen(w)
 	if err != nil {

@@ -23,20 +23,20 @@ func TestHealthy(t *testing.T) {
 			t.Run(fmt.Sprintf("encrypted=%v,read=%v", encrypt, percent), func(t *testing.T) {
 				w := newWorld(t, encrypt)
 				w.standard()
-				w.store.ResetRequests()
+				w.Store.ResetRequests()
 				res := w.check(check.Config{ReadData: percent})
 				if len(res.Damages) > 0 || len(res.Notes) > 0 {
 					t.Errorf("damages %v, notes %v in a healthy repository", res.Damages, res.Notes)
 				}
-				archives := len(w.keys("archives/"))
+				archives := len(w.Keys("archives/"))
 				if res.Snapshots != 2 || res.Archives != archives || res.Indexes != archives || res.Checksums != archives ||
-					res.Trees != len(w.keys("trees/")) || res.Contents != 8 || archives < 4 {
+					res.Trees != len(w.Keys("trees/")) || res.Contents != 8 || archives < 4 {
 					t.Errorf("%+v, %d archives", res, archives)
 				}
 				if percent == 100 && (res.ArchivesRead != archives || res.BytesRead == 0) {
 					t.Errorf("read %d archives, %d bytes", res.ArchivesRead, res.BytesRead)
 				}
-				for _, q := range w.store.Requests() {
+				for _, q := range w.Store.Requests() {
 					if q.Op == storagetest.OpPut || percent == 0 && q.Op == storagetest.OpGet && strings.HasPrefix(q.Key, "archives/") {
 						t.Errorf("%s %s", q.Op, q.Key)
 					}
@@ -67,23 +67,23 @@ func TestDamage(t *testing.T) {
 	for _, encrypt := range []bool{false, true} {
 		w := newWorld(t, encrypt)
 		w.standard()
-		whole := w.store
+		whole := w.Store
 		for _, prefix := range []string{"tarn.json", "keys/", "archives/", "indexes/", "trees/", "snapshots/"} {
 			for name, damage := range damages {
 				if !encrypt && prefix == "keys/" || prefix == "snapshots/" && name == "missing" {
 					continue // there are none; and what is named by nothing is not missed
 				}
 				t.Run(fmt.Sprintf("encrypted=%v,%s,%s", encrypt, strings.Trim(prefix, "/"), name), func(t *testing.T) {
-					w.store = whole.Clone()
-					w.reopen(w.store)
-					keys := w.keys(prefix)
+					w.Store = whole.Clone()
+					w.reopen(w.Store)
+					keys := w.Keys(prefix)
 					key, other := keys[0], keys[len(keys)-1]
 					if key == other {
-						other = w.keys("snapshots/")[0]
+						other = w.Keys("snapshots/")[0]
 					}
 					want := w.expect(prefix, key)
-					opened := w.open(w.store, nil)
-					damage(w.store, key, other)
+					opened := must[*repo.Repo](t)(tryOpen(w))
+					damage(w.Store, key, other)
 					for _, r := range []*repo.Repo{w.repo, opened} {
 						res := w.check(check.Config{Repo: r, ReadData: 50})
 						compare(t, res.Damages, want)
@@ -144,22 +144,22 @@ func compare(t *testing.T, got []check.Damage, want check.Damage) {
 // TestStoredTwice: content that another archive holds, too, is not lost.
 func TestStoredTwice(t *testing.T) {
 	w := newWorld(t, false)
-	w.write(map[string]string{"a/1": "one", "a/2": "two"})
+	w.Write(map[string]string{"a/1": "one", "a/2": "two"})
 	w.backup()
-	w.last = nil
+	w.Last = nil
 	if err := w.contents.Reset(); err != nil {
 		t.Fatal(err)
 	}
-	w.write(map[string]string{"a/2": ""})
+	w.Write(map[string]string{"a/2": ""})
 	w.backup()
-	keys := w.keys("archives/")
+	keys := w.Keys("archives/")
 	if len(keys) != 2 {
 		t.Fatal(keys)
 	}
 	for _, key := range keys {
 		ix := must[*repo.Index](t)(w.repo.Index(t.Context(), archiveOf(key), nil))
 		if ix.Contents == 1 { // a/1, which is in the other one, too
-			w.store.Drop(key)
+			w.Store.Drop(key)
 			res := w.check(check.Config{})
 			if len(res.Damages) > 0 || len(res.Notes) != 1 || !strings.Contains(res.Notes[0], "leftovers: "+key+" is missing") {
 				t.Errorf("%+v", res)
@@ -196,11 +196,11 @@ func TestReadData(t *testing.T) {
 		for i := range 12 {
 			files[fmt.Sprintf("a/%02d", i)] = random(1 << 20)
 		}
-		w.write(files)
+		w.Write(files)
 		w.backup()
-		w.reopen(blind{w.store})
-		key := w.keys("archives/")[0]
-		w.store.Plant(key, flip(w.store.Bytes(key), 0.5))
+		w.reopen(blind{w.Store})
+		key := w.Keys("archives/")[0]
+		w.Store.Plant(key, flip(w.Store.Bytes(key), 0.5))
 		if res := w.check(check.Config{}); len(res.Damages) != 0 || res.Checksums != 0 {
 			t.Errorf("without reading: %+v", res)
 		}
@@ -224,15 +224,15 @@ func TestPercent(t *testing.T) {
 	for i := range 10 {
 		files[fmt.Sprintf("%d/file", i)] = fmt.Sprint("content", i)
 	}
-	w.write(files)
+	w.Write(files)
 	w.backup()
 	var read [2][]string
 	for i := range read {
-		w.store.ResetRequests()
+		w.Store.ResetRequests()
 		if res := w.check(check.Config{ReadData: 30, Seed: 7}); res.ArchivesRead != 3 || res.Seed != 7 {
 			t.Errorf("%+v", res)
 		}
-		for _, q := range w.store.Requests() {
+		for _, q := range w.Store.Requests() {
 			if q.Op == storagetest.OpGet && strings.HasPrefix(q.Key, "archives/") {
 				read[i] = append(read[i], q.Key)
 			}
@@ -247,14 +247,14 @@ func TestPercent(t *testing.T) {
 // TestCold: archives in a cold class are counted and left alone.
 func TestCold(t *testing.T) {
 	w := newWorld(t, false)
-	w.class = tarn.Glacier
+	w.Class = tarn.Glacier
 	w.standard()
-	w.store.ResetRequests()
+	w.Store.ResetRequests()
 	res := w.check(check.Config{ReadData: 100})
-	if res.Cold != len(w.keys("archives/")) || res.ArchivesRead != 0 || len(res.Damages) > 0 {
+	if res.Cold != len(w.Keys("archives/")) || res.ArchivesRead != 0 || len(res.Damages) > 0 {
 		t.Errorf("%+v", res)
 	}
-	for _, q := range w.store.Requests() {
+	for _, q := range w.Store.Requests() {
 		if q.Op == storagetest.OpThaw || q.Op == storagetest.OpGet && strings.HasPrefix(q.Key, "archives/") {
 			t.Errorf("%s %s", q.Op, q.Key)
 		}
@@ -265,11 +265,11 @@ func TestCold(t *testing.T) {
 func TestNotes(t *testing.T) {
 	w := newWorld(t, false)
 	w.standard()
-	id := tarn.FormatID(w.last.Time, [8]byte{1})
-	w.store.Plant("archives/src/a/"+id+".tar.zst", []byte("the rest of a killed run"))
-	w.store.Plant("trees/"+strings.Repeat("0", 64)+".jsonl.zst", []byte("of no snapshot"))
-	w.store.Plant("archives/readme", []byte("a stranger"))
-	w.store.Drop("RECOVERY.txt")
+	id := tarn.FormatID(w.Last.Time, [8]byte{1})
+	w.Store.Plant("archives/src/a/"+id+".tar.zst", []byte("the rest of a killed run"))
+	w.Store.Plant("trees/"+strings.Repeat("0", 64)+".jsonl.zst", []byte("of no snapshot"))
+	w.Store.Plant("archives/readme", []byte("a stranger"))
+	w.Store.Drop("RECOVERY.txt")
 	res := w.check(check.Config{ReadData: 100})
 	if len(res.Damages) > 0 {
 		t.Errorf("damages %+v", res.Damages)
@@ -286,10 +286,10 @@ func TestNotes(t *testing.T) {
 func TestNoIndexAtAll(t *testing.T) {
 	w := newWorld(t, false)
 	w.standard()
-	for _, k := range append(w.keys("indexes/"), w.keys("archives/")...) {
-		w.store.Drop(k)
+	for _, k := range append(w.Keys("indexes/"), w.Keys("archives/")...) {
+		w.Store.Drop(k)
 	}
-	res := w.check(check.Config{Repo: w.open(w.store, nil)})
+	res := w.check(check.Config{Repo: must[*repo.Repo](t)(tryOpen(w))})
 	if len(res.Damages) != 1 || res.Damages[0].Key != "indexes/" || res.Damages[0].Files != 9 || len(res.Damages[0].Snapshots) != 2 {
 		t.Errorf("%+v", res.Damages)
 	}
@@ -300,11 +300,11 @@ func TestNoIndexAtAll(t *testing.T) {
 func TestUnreadable(t *testing.T) {
 	w := newWorld(t, true)
 	w.standard()
-	opened := w.open(w.store, nil)
+	opened := must[*repo.Repo](t)(tryOpen(w))
 	for _, prefix := range []string{"keys/", "archives/", "indexes/", "trees/", "snapshots/"} {
 		for _, kind := range []storagetest.Kind{storagetest.FailBefore, storagetest.CutBody} {
-			key := w.keys(prefix)[0]
-			w.store.SetHook(func(q storagetest.Request) storagetest.Fault {
+			key := w.Keys(prefix)[0]
+			w.Store.SetHook(func(q storagetest.Request) storagetest.Fault {
 				if q.Key == key && q.Op == storagetest.OpGet {
 					return storagetest.Fault{Kind: kind}
 				}
@@ -316,8 +316,8 @@ func TestUnreadable(t *testing.T) {
 			}
 		}
 	}
-	n := w.store.Count()
-	w.store.SetHook(storagetest.FailFrom(n+1, storagetest.Fault{Kind: storagetest.FailBefore}))
+	n := w.Store.Count()
+	w.Store.SetHook(storagetest.FailFrom(n+1, storagetest.Fault{Kind: storagetest.FailBefore}))
 	if _, err := check.Run(t.Context(), check.Config{Repo: opened}); !errors.Is(err, storagetest.ErrInjected) {
 		t.Errorf("a check of a storage that is gone: %v", err)
 	}
@@ -326,7 +326,7 @@ func TestUnreadable(t *testing.T) {
 // repository returns the repository's id.
 func (w *world) repository() string {
 	w.t.Helper()
-	cfg, err := repo.ReadConfig(w.t.Context(), w.store)
+	cfg, err := repo.ReadConfig(w.t.Context(), w.Store)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -338,8 +338,8 @@ func TestKilledInit(t *testing.T) {
 	w, killed := newWorld(t, true), newWorld(t, true)
 	w.standard()
 	killed.standard()
-	key := killed.keys("keys/")[0]
-	w.store.Plant(key, killed.store.Bytes(key))
+	key := killed.Keys("keys/")[0]
+	w.Store.Plant(key, killed.Store.Bytes(key))
 	res := w.check(check.Config{})
 	if len(res.Damages) > 0 || !slices.ContainsFunc(res.Notes, func(n string) bool { return strings.Contains(n, key) }) {
 		t.Errorf("%+v, notes %q", res.Damages, res.Notes)
@@ -352,9 +352,9 @@ func TestAttacker(t *testing.T) {
 	w.standard()
 	thief.standard()
 	for _, prefix := range []string{"keys/", "snapshots/", "indexes/", "trees/"} {
-		key := thief.keys(prefix)[0]
+		key := thief.Keys(prefix)[0]
 		// In clear text he writes what he likes: the id of this repository.
-		w.store.Plant(key, bytes.ReplaceAll(thief.store.Bytes(key), []byte(thief.repository()), []byte(w.repository())))
+		w.Store.Plant(key, bytes.ReplaceAll(thief.Store.Bytes(key), []byte(thief.repository()), []byte(w.repository())))
 	}
 	res := w.check(check.Config{})
 	var keys []string
@@ -362,7 +362,7 @@ func TestAttacker(t *testing.T) {
 		keys = append(keys, d.Key)
 	}
 	// A tree that no snapshot names is only noted.
-	want := []string{thief.keys("indexes/")[0], thief.keys("keys/")[0], thief.keys("snapshots/")[0]}
+	want := []string{thief.Keys("indexes/")[0], thief.Keys("keys/")[0], thief.Keys("snapshots/")[0]}
 	if !slices.Equal(keys, want) {
 		t.Errorf("damages of %v, want %v", keys, want)
 	}
@@ -372,7 +372,7 @@ func TestCancel(t *testing.T) {
 	w := newWorld(t, false)
 	w.standard()
 	ctx, cancel := context.WithCancel(t.Context())
-	w.store.SetHook(func(q storagetest.Request) storagetest.Fault {
+	w.Store.SetHook(func(q storagetest.Request) storagetest.Fault {
 		if strings.HasPrefix(q.Key, "trees/") {
 			cancel()
 		}

@@ -3,7 +3,6 @@ package check_test
 import (
 	"bytes"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -13,55 +12,37 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/tarn-backup/tarn/internal/check"
+	"github.com/tarn-backup/tarn/internal/e2e"
 	"github.com/tarn-backup/tarn/internal/repo"
 	"github.com/tarn-backup/tarn/internal/restore"
 	"github.com/tarn-backup/tarn/internal/warm"
 )
 
-// readTree reads all files below a folder.
-func readTree(t testing.TB, dir string) map[string]string {
-	t.Helper()
-	files := map[string]string{}
-	err := filepath.WalkDir(dir, func(p string, d fs.DirEntry, err error) error {
-		if err != nil || !d.Type().IsRegular() {
-			return err
-		}
-		b, err := os.ReadFile(p)
-		rel, _ := filepath.Rel(dir, p)
-		files[filepath.ToSlash(rel)] = string(b)
-		return err
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return files
-}
-
 // TestRandomDamage: a check of whatever became of a repository ends without an
 // error, and if it finds nothing, every file of every snapshot comes back.
 func TestRandomDamage(t *testing.T) {
-	fewer(t, "50")
+	e2e.Fewer(t, "50")
 	for _, encrypt := range []bool{false, true} {
 		t.Run(fmt.Sprintf("encrypted=%v", encrypt), func(t *testing.T) {
 			w := newWorld(t, encrypt)
-			w.write(map[string]string{"top": "at the top", "a/1": "one", "a/2": strings.Repeat("two ", 5000), "b/1": "b one"})
+			w.Write(map[string]string{"top": "at the top", "a/1": "one", "a/2": strings.Repeat("two ", 5000), "b/1": "b one"})
 			want := []map[string]string{}
 			ids := []string{}
 			for _, change := range []map[string]string{{"c/1": "c one"}, {"a/1": "changed", "b/1": ""}, {"b/2": "b one"}} {
-				w.write(change)
+				w.Write(change)
 				ids = append(ids, string(w.backup().ID))
-				want = append(want, readTree(t, w.source))
+				want = append(want, e2e.ReadFiles(t, w.Source))
 			}
-			whole, clean := w.store, 0
+			whole, clean := w.Store, 0
 			rapid.Check(t, func(rt *rapid.T) {
-				w.store = whole.Clone()
+				w.Store = whole.Clone()
 				r := randomDamage(rt, t, w)
 				if r == nil {
 					return
 				}
 				clean++
 				for i, id := range ids {
-					if w.store.Bytes(r.SnapshotKey(tarnID(id))) != nil {
+					if w.Store.Bytes(r.SnapshotKey(tarnID(id))) != nil {
 						restores(rt, t, w, r, id, want[i])
 					}
 				}
@@ -76,7 +57,7 @@ func TestRandomDamage(t *testing.T) {
 // randomDamage damages the repository and checks it; it returns the repository
 // if the check found nothing.
 func randomDamage(rt *rapid.T, t *testing.T, w *world) *repo.Repo {
-	keys := w.store.Keys()
+	keys := w.Store.Keys()
 	var harmed []string
 	for range rapid.IntRange(1, 2).Draw(rt, "damages") {
 		key := rapid.SampledFrom(keys).Draw(rt, "key")
@@ -104,21 +85,21 @@ func randomDamage(rt *rapid.T, t *testing.T, w *world) *repo.Repo {
 
 // harm damages an object in one of the ways.
 func harm(rt *rapid.T, w *world, key, other string) {
-	data := w.store.Bytes(key)
+	data := w.Store.Bytes(key)
 	switch at := rapid.IntRange(0, 1<<30).Draw(rt, "at"); rapid.SampledFrom([]string{"drop", "cut", "flip", "swap", "grow"}).Draw(rt, "how") {
 	case "drop":
-		w.store.Drop(key)
+		w.Store.Drop(key)
 	case "cut":
-		w.store.Plant(key, data[:at%(len(data)+1)])
+		w.Store.Plant(key, data[:at%(len(data)+1)])
 	case "flip":
 		if len(data) > 0 {
 			data[at%len(data)] ^= 1 << (at % 8)
 		}
-		w.store.Plant(key, data)
+		w.Store.Plant(key, data)
 	case "swap":
-		w.store.Plant(key, w.store.Bytes(other))
+		w.Store.Plant(key, w.Store.Bytes(other))
 	case "grow":
-		w.store.Plant(key, append(data, bytes.Repeat([]byte{byte(at)}, at%1000)...))
+		w.Store.Plant(key, append(data, bytes.Repeat([]byte{byte(at)}, at%1000)...))
 	}
 }
 
@@ -142,7 +123,7 @@ func restores(rt *rapid.T, t *testing.T, w *world, r *repo.Repo, id string, want
 	if err != nil || res.Problems > 0 {
 		rt.Fatalf("a clean repository gives back %+v, %v", res, err)
 	}
-	got := readTree(t, filepath.Join(target, "out", "src"))
+	got := e2e.ReadFiles(t, filepath.Join(target, "out", "src"))
 	if len(got) != len(want) {
 		rt.Fatalf("restored %d files of %d", len(got), len(want))
 	}

@@ -11,11 +11,11 @@ import (
 // with what helps, until their contents are stored again.
 func TestArchivesLost(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
-		w.write(files)
+		w.Write(files)
 		w.backup()
-		keys := w.keys("archives/")
-		w.store.Drop(keys[0])
-		w.store.Plant(keys[1], w.store.Bytes(keys[1])[1:])
+		keys := w.Keys("archives/")
+		w.Store.Drop(keys[0])
+		w.Store.Plant(keys[1], w.Store.Bytes(keys[1])[1:])
 		res := w.rebuild(w.machine)
 		if len(res.Problems) != 2 {
 			t.Fatalf("%+v", res.Problems)
@@ -30,7 +30,7 @@ func TestArchivesLost(t *testing.T) {
 			t.Fatalf("%+v, %v", synced, err)
 		}
 		for _, l := range synced.Lost {
-			w.lost = append(w.lost, l.Archive)
+			w.Lost = append(w.Lost, l.Archive)
 		}
 		w.backup()
 		if res := w.rebuild(w.machine); len(res.Problems) > 0 {

@@ -25,16 +25,16 @@ func (w *world) plant(split string, at time.Time, path, content string) tarn.Arc
 	e := tarn.Entry{Path: path, Type: tarn.TypeFile, Mode: 0o644, Size: int64(len(content)), MTime: tarn.TimespecOf(at)}
 	must[int64](w.t)(a.AddBytes(&e, []byte(content)))
 	must[archive.Layout](w.t)(a.Close())
-	w.store.Plant(w.machine.repo.ArchiveKey(split, id), b.Bytes())
+	w.Store.Plant(w.machine.repo.ArchiveKey(split, id), b.Bytes())
 	return id
 }
 
 // loseTree loses the tree of src/a in the newest snapshot.
 func (w *world) loseTree() {
 	w.t.Helper()
-	for _, sp := range w.last.Splits {
+	for _, sp := range w.Last.Splits {
 		if sp.Path == "src/a" {
-			w.store.Drop(w.machine.repo.TreeKey(sp.Tree))
+			w.Store.Drop(w.machine.repo.TreeKey(sp.Tree))
 			return
 		}
 	}
@@ -46,15 +46,15 @@ func (w *world) loseTree() {
 // the person says so. The index passes for one of a rebuild only.
 func TestPlantedArchive(t *testing.T) {
 	w := newWorld(t, true)
-	w.write(files)
+	w.Write(files)
 	w.backup()
-	if err := os.Chmod(filepath.Join(w.source, "a/1"), 0o600); err != nil { // which no archive tells
+	if err := os.Chmod(filepath.Join(w.Source, "a/1"), 0o600); err != nil { // which no archive tells
 		t.Fatal(err)
 	}
 	s := w.backup()
 	id := w.plant("src/a", s.ID.Time(), "src/a/2", "planted")
 	w.loseTree()
-	before := w.store.Clone()
+	before := w.Store.Clone()
 	for range 2 { // the second finds the index of the first
 		m := w.open()
 		res := w.rebuild(m)
@@ -68,10 +68,10 @@ func TestPlantedArchive(t *testing.T) {
 			}
 		}
 	}
-	if n := len(w.keys("snapshots/")); n != 3 {
+	if n := len(w.Keys("snapshots/")); n != 3 {
 		t.Errorf("%d snapshots, want two and what stands in for the second", n)
 	}
-	w.store = before
+	w.Store = before
 	m := w.open()
 	res := must[*rebuild.Result](t)(rebuild.Run(t.Context(), rebuild.Config{Repo: m.repo, Contents: m.contents, Dir: t.TempDir(), TrustArchives: true}))
 	if len(res.Unproven) > 0 || len(res.Replaced) != 1 || w.restored(m, res.Replaced[0].New)["a/2"] != "planted" {
@@ -83,7 +83,7 @@ func TestPlantedArchive(t *testing.T) {
 // was lost from coming back.
 func TestPlantedBesideWhole(t *testing.T) {
 	w := newWorld(t, true)
-	w.write(files)
+	w.Write(files)
 	s := w.backup()
 	w.plant("src/a", s.ID.Time(), "src/a/2", "planted")
 	w.loseTree()

@@ -15,6 +15,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/tarn-backup/tarn"
+	"github.com/tarn-backup/tarn/internal/e2e"
 	"github.com/tarn-backup/tarn/internal/rebuild"
 	"github.com/tarn-backup/tarn/internal/repo"
 	"github.com/tarn-backup/tarn/internal/storage/storagetest"
@@ -33,7 +34,7 @@ func each(t *testing.T, f func(t *testing.T, w *world)) {
 
 func TestCatalog(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
-		w.write(files)
+		w.Write(files)
 		w.backup()
 		id := w.machine.contents.Archives()[0]
 		broken := filepath.Join(w.machine.dir, "indexes", string(id)+".jsonl.zst")
@@ -42,10 +43,10 @@ func TestCatalog(t *testing.T) {
 		}
 		for _, m := range []*machine{w.machine, w.open()} {
 			res := w.rebuild(m)
-			if res.Indexes != len(w.keys("indexes/")) || res.Contents != int64(len(files)) || len(res.Problems) > 0 || len(m.contents.Archives()) != res.Indexes {
+			if res.Indexes != len(w.Keys("indexes/")) || res.Contents != int64(len(files)) || len(res.Problems) > 0 || len(m.contents.Archives()) != res.Indexes {
 				t.Errorf("%+v", res)
 			}
-			if got := w.restored(m, w.last.ID); !maps.Equal(got, files) {
+			if got := w.restored(m, w.Last.ID); !maps.Equal(got, files) {
 				t.Errorf("restored %v", got)
 			}
 		}
@@ -56,18 +57,18 @@ func TestCatalog(t *testing.T) {
 // machine's copies without a read of them.
 func TestIndexes(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
-		w.write(files)
+		w.Write(files)
 		w.backup()
-		w.write(map[string]string{"a/2": "changed", "new/1": "new"})
+		w.Write(map[string]string{"a/2": "changed", "new/1": "new"})
 		w.backup()
-		want := readTree(t, w.source)
+		want := e2e.ReadFiles(t, w.Source)
 		for _, copied := range []bool{true, false} {
 			m := w.machine
 			if !copied {
 				m = w.open()
 			}
 			n := w.drop("indexes/")
-			w.store.ResetRequests()
+			w.Store.ResetRequests()
 			res := w.rebuild(m)
 			if len(res.Remade) != n || res.Indexes != n || res.Contents != 9 || len(res.Problems) > 0 {
 				t.Errorf("%d indexes: %+v", n, res)
@@ -81,7 +82,7 @@ func TestIndexes(t *testing.T) {
 				t.Errorf("copied %v, %d reads of archives", copied, gets)
 			}
 			w.clean()
-			if got := w.restored(m, w.last.ID); !maps.Equal(got, want) {
+			if got := w.restored(m, w.Last.ID); !maps.Equal(got, want) {
 				t.Errorf("restored %v", got)
 			}
 		}
@@ -91,7 +92,7 @@ func TestIndexes(t *testing.T) {
 // TestIndexOfArchiveAlone: an index needs no snapshot to tell the split.
 func TestIndexOfArchiveAlone(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
-		w.write(files)
+		w.Write(files)
 		w.backup()
 		n := w.drop("indexes/")
 		w.drop("snapshots/")
@@ -107,9 +108,9 @@ func TestIndexOfArchiveAlone(t *testing.T) {
 // TestIndexProblems: what is no whole archive gets no index.
 func TestIndexProblems(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
-		w.write(files)
+		w.Write(files)
 		w.backup()
-		keys := w.keys("archives/")
+		keys := w.Keys("archives/")
 		w.drop("indexes/")
 		damage := []func(b []byte) []byte{
 			func(b []byte) []byte { return b[:len(b)-1] },
@@ -117,7 +118,7 @@ func TestIndexProblems(t *testing.T) {
 			func(b []byte) []byte { b[len(b)/2] ^= 1; return b },
 		}
 		for i, d := range damage {
-			w.store.Plant(keys[i], d(w.store.Bytes(keys[i])))
+			w.Store.Plant(keys[i], d(w.Store.Bytes(keys[i])))
 		}
 		res := w.rebuild(w.open())
 		var bad []string
@@ -136,13 +137,13 @@ func TestIndexProblems(t *testing.T) {
 // TestCold: nothing cold is read, and what has to be thawed is named.
 func TestCold(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
-		w.class = tarn.DeepArchive
-		w.write(files)
+		w.Class = tarn.DeepArchive
+		w.Write(files)
 		w.backup()
 		w.drop("indexes/")
-		w.store.ResetRequests()
+		w.Store.ResetRequests()
 		res := w.rebuild(w.open())
-		if !slices.Equal(res.Cold, w.keys("archives/")) || len(res.Remade) > 0 || len(res.Problems) > 0 {
+		if !slices.Equal(res.Cold, w.Keys("archives/")) || len(res.Remade) > 0 || len(res.Problems) > 0 {
 			t.Errorf("%+v", res)
 		}
 		if w.gets("archives/") > 0 {
@@ -153,12 +154,12 @@ func TestCold(t *testing.T) {
 
 func TestColdTree(t *testing.T) {
 	w := newWorld(t, false)
-	w.class = tarn.Glacier
-	w.write(files)
+	w.Class = tarn.Glacier
+	w.Write(files)
 	s := w.backup()
 	w.drop("trees/")
 	res := w.rebuild(w.open())
-	if len(res.Trees) != len(s.Splits) || len(res.Replaced) > 0 || !slices.Equal(res.Cold, w.keys("archives/")) {
+	if len(res.Trees) != len(s.Splits) || len(res.Replaced) > 0 || !slices.Equal(res.Cold, w.Keys("archives/")) {
 		t.Errorf("%+v", res)
 	}
 	for _, x := range res.Trees {
@@ -171,16 +172,16 @@ func TestColdTree(t *testing.T) {
 // TestTreesExact: trees of which archives know everything come back as they were.
 func TestTreesExact(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
-		w.write(files)
-		if err := os.Symlink("nowhere", filepath.Join(w.source, "a", "link")); err != nil {
+		w.Write(files)
+		if err := os.Symlink("nowhere", filepath.Join(w.Source, "a", "link")); err != nil {
 			t.Fatal(err)
 		}
-		w.write(map[string]string{"a/empty": "x"})
-		if err := os.Truncate(filepath.Join(w.source, "a", "empty"), 0); err != nil {
+		w.Write(map[string]string{"a/empty": "x"})
+		if err := os.Truncate(filepath.Join(w.Source, "a", "empty"), 0); err != nil {
 			t.Fatal(err)
 		}
 		first := w.backup()
-		w.write(map[string]string{"a/2": "changed in place"}) // the directory stays as it was
+		w.Write(map[string]string{"a/2": "changed in place"}) // the directory stays as it was
 		second := w.backup()
 		for _, m := range []*machine{w.machine, w.open()} {
 			want := rebuild.Copied
@@ -214,16 +215,16 @@ func TestTreesExact(t *testing.T) {
 // a restore of it works.
 func TestTreesPartial(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
-		w.write(files)
+		w.Write(files)
 		w.backup()
-		if err := os.Rename(filepath.Join(w.source, "b", "1"), filepath.Join(w.source, "a", "moved")); err != nil {
+		if err := os.Rename(filepath.Join(w.Source, "b", "1"), filepath.Join(w.Source, "a", "moved")); err != nil {
 			t.Fatal(err)
 		}
-		w.write(map[string]string{"a/2": "changed", "a/deep/new": "new"})
+		w.Write(map[string]string{"a/2": "changed", "a/deep/new": "new"})
 		lost := w.backup()
 		i := slices.IndexFunc(lost.Splits, func(sp repo.Split) bool { return sp.Path == "src/a" })
 		m := w.open()
-		w.store.Drop(m.repo.TreeKey(lost.Splits[i].Tree))
+		w.Store.Drop(m.repo.TreeKey(lost.Splits[i].Tree))
 		res := w.rebuild(m)
 		if len(res.Trees) != 1 || res.Trees[0].Outcome != rebuild.Partial || res.Trees[0].Split != "src/a" || len(res.Replaced) != 1 ||
 			res.Replaced[0].Lost != lost.ID || res.Replaced[0].New <= lost.ID {
@@ -249,7 +250,7 @@ func TestTreesPartial(t *testing.T) {
 // TestTreesLost: of a tree that nothing is known of, nothing is made up.
 func TestTreesLost(t *testing.T) {
 	w := newWorld(t, false)
-	w.write(files)
+	w.Write(files)
 	s := w.backup()
 	for _, prefix := range []string{"trees/", "archives/src/a/"} {
 		w.drop(prefix)
@@ -276,11 +277,11 @@ func TestTreesLost(t *testing.T) {
 // of what was lost.
 func TestStorageFails(t *testing.T) {
 	w := newWorld(t, true)
-	w.write(files)
+	w.Write(files)
 	w.backup()
 	w.drop("trees/")
-	key := w.keys("archives/")[0]
-	w.store.SetHook(func(q storagetest.Request) storagetest.Fault {
+	key := w.Keys("archives/")[0]
+	w.Store.SetHook(func(q storagetest.Request) storagetest.Fault {
 		if q.Op == storagetest.OpGet && q.Key == key {
 			return storagetest.Fault{Kind: storagetest.CutBody, At: 100}
 		}
@@ -292,7 +293,7 @@ func TestStorageFails(t *testing.T) {
 	if len(waiting) != 1 || waiting[0].Outcome != rebuild.Waiting || len(res.Replaced) > 0 || len(res.Problems) != 1 || res.Problems[0].Advice == "" {
 		t.Errorf("%+v", res)
 	}
-	w.store.SetHook(nil)
+	w.Store.SetHook(nil)
 	if res = w.rebuild(m); len(res.Trees) != 1 || res.Trees[0].Outcome != rebuild.Exact || len(res.Problems) > 0 {
 		t.Errorf("afterwards: %+v", res)
 	}
@@ -302,8 +303,8 @@ func TestStorageFails(t *testing.T) {
 // TestLinks: names of one file are names of one file again.
 func TestLinks(t *testing.T) {
 	w := newWorld(t, false)
-	w.write(files)
-	if err := os.Link(filepath.Join(w.source, "a", "1"), filepath.Join(w.source, "a", "1 again")); err != nil {
+	w.Write(files)
+	if err := os.Link(filepath.Join(w.Source, "a", "1"), filepath.Join(w.Source, "a", "1 again")); err != nil {
 		t.Skipf("no hard links here: %v", err)
 	}
 	w.backup()
@@ -334,35 +335,35 @@ func TestLinks(t *testing.T) {
 // TestRandomLoss: whatever indexes and trees are lost or damaged, a rebuild
 // ends without an error, touches nothing that is there, and is done: another adds nothing.
 func TestRandomLoss(t *testing.T) {
-	fewer(t, "30")
+	e2e.Fewer(t, "30")
 	for _, encrypt := range []bool{false, true} {
 		w := newWorld(t, encrypt)
-		w.write(files)
+		w.Write(files)
 		w.backup()
-		w.write(map[string]string{"a/2": "changed", "b/2": "b one", "e/new": "new"})
+		w.Write(map[string]string{"a/2": "changed", "b/2": "b one", "e/new": "new"})
 		w.backup()
-		w.write(map[string]string{"a/2": "", "b/1": "b changed"})
+		w.Write(map[string]string{"a/2": "", "b/1": "b changed"})
 		w.backup()
-		whole := w.store
+		whole := w.Store
 		rapid.Check(t, func(rt *rapid.T) {
-			w.store = whole.Clone()
-			keys := slices.DeleteFunc(w.store.Keys(), func(k string) bool { return k == "tarn.json" || strings.HasPrefix(k, "keys/") })
+			w.Store = whole.Clone()
+			keys := slices.DeleteFunc(w.Store.Keys(), func(k string) bool { return k == "tarn.json" || strings.HasPrefix(k, "keys/") })
 			for range rapid.IntRange(1, 6).Draw(rt, "losses") {
 				key := rapid.SampledFrom(keys).Draw(rt, "key")
-				if data := w.store.Bytes(key); len(data) > 0 && rapid.IntRange(0, 3).Draw(rt, "how") == 0 {
+				if data := w.Store.Bytes(key); len(data) > 0 && rapid.IntRange(0, 3).Draw(rt, "how") == 0 {
 					data[rapid.IntRange(0, len(data)-1).Draw(rt, "at")] ^= 4
-					w.store.Plant(key, data)
+					w.Store.Plant(key, data)
 				} else {
-					w.store.Drop(key)
+					w.Store.Drop(key)
 				}
 			}
 			w.rebuild(w.open())
-			after := w.store.Keys()
+			after := w.Store.Keys()
 			again := w.rebuild(w.open())
 			if t.Failed() {
 				rt.Fatal("see above")
 			}
-			if !slices.Equal(after, w.store.Keys()) {
+			if !slices.Equal(after, w.Store.Keys()) {
 				rt.Fatalf("a second rebuild made %+v", again)
 			}
 		})
@@ -372,26 +373,26 @@ func TestRandomLoss(t *testing.T) {
 // TestInterrupted: a rebuild that ends at any request goes on in the next.
 func TestInterrupted(t *testing.T) {
 	w := newWorld(t, true)
-	w.write(files)
+	w.Write(files)
 	w.backup()
 	w.drop("indexes/")
 	w.drop("trees/")
-	whole := w.store
+	whole := w.Store
 	for n := 1; ; n += 7 {
-		w.store = whole.Clone()
+		w.Store = whole.Clone()
 		m := w.open()
-		w.store.ResetRequests()
-		w.store.SetHook(storagetest.FailFrom(n, storagetest.Fault{Kind: storagetest.FailBefore}))
+		w.Store.ResetRequests()
+		w.Store.SetHook(storagetest.FailFrom(n, storagetest.Fault{Kind: storagetest.FailBefore}))
 		ctx, cancel := context.WithCancel(t.Context())
 		_, err := rebuild.Run(ctx, rebuild.Config{Repo: m.repo, Contents: m.contents, Dir: t.TempDir()})
 		cancel()
-		if err == nil && w.store.Count() < n {
+		if err == nil && w.Store.Count() < n {
 			break
 		}
 		if err != nil && !errors.Is(err, storagetest.ErrInjected) {
 			t.Fatalf("request %d: %v", n, err)
 		}
-		w.store.SetHook(nil)
+		w.Store.SetHook(nil)
 		if res := w.rebuild(m); len(res.Problems) > 0 {
 			t.Fatalf("after an end at request %d: %+v", n, res.Problems)
 		}
@@ -403,19 +404,19 @@ func TestInterrupted(t *testing.T) {
 // that would lie.
 func TestWrongName(t *testing.T) {
 	w := newWorld(t, false)
-	w.write(files)
+	w.Write(files)
 	w.backup()
-	key := w.keys("archives/src/b/")[0]
-	data := w.store.Bytes(key)
-	w.store.Drop(key)
+	key := w.Keys("archives/src/b/")[0]
+	data := w.Store.Bytes(key)
+	w.Store.Drop(key)
 	w.drop("indexes/")
 	moved := strings.Replace(key, "src/b", "other", 1)
-	w.store.Plant(moved, data)
+	w.Store.Plant(moved, data)
 	res := w.rebuild(w.open())
 	if len(res.Problems) != 1 || res.Problems[0].Key != moved || !errors.Is(res.Problems[0].Err, tarn.ErrDamaged) {
 		t.Errorf("%+v", res.Problems)
 	}
-	if !bytes.Equal(w.store.Bytes(moved), data) {
+	if !bytes.Equal(w.Store.Bytes(moved), data) {
 		t.Error("it was touched")
 	}
 }
