@@ -51,7 +51,7 @@ func (r *run) other(e *tarn.Entry) error {
 	if r.target == nil || r.DryRun {
 		return nil
 	}
-	state, err := r.target.State(e)
+	state, err := r.state(e)
 	if err != nil {
 		return err
 	}
@@ -158,7 +158,7 @@ func (r *run) there(ctx context.Context, e *tarn.Entry) (bool, error) {
 	if r.target == nil {
 		return false, nil
 	}
-	state, err := r.target.State(e)
+	state, err := r.state(e)
 	if err != nil || state == Missing {
 		return false, err
 	}
@@ -186,6 +186,15 @@ func (r *run) there(ctx context.Context, e *tarn.Entry) (bool, error) {
 		return true, nil
 	}
 	return true, r.target.SetMetadata(e)
+}
+
+// state looks at what stands at e's path, unless that can be nothing; if it
+// may be replaced, what someone put there in the meantime is, unseen.
+func (r *run) state(e *tarn.Entry) (State, error) {
+	if r.Overwrite != Never && r.target.Fresh(e.Path) {
+		return Missing, nil
+	}
+	return r.target.State(e)
 }
 
 func (r *run) same(e *tarn.Entry) {

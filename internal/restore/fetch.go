@@ -174,11 +174,13 @@ func (r *run) write(ctx context.Context, jobs []job, src io.Reader) error {
 	return nil
 }
 
-var contentBuffers = sync.Pool{New: func() any { return new([durable.DirectSize]byte) }}
+type contentBuffer [durable.DirectSize]byte
+
+var contentBuffers = sync.Pool{New: func() any { return new(contentBuffer) }}
 
 // copyContent copies size bytes in pieces as large as the target takes best.
 func copyContent(out io.Writer, src io.Reader, size int64) error {
-	buf := contentBuffers.Get().(*[durable.DirectSize]byte)
+	buf := contentBuffers.Get().(*contentBuffer)
 	defer contentBuffers.Put(buf)
 	for size > 0 {
 		p := buf[:min(size, int64(len(buf)))]

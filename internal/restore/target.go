@@ -42,10 +42,14 @@ type Target struct {
 
 	mu      sync.Mutex
 	handles handles
-	// swept holds the hashes of the paths of directories that can hold no
-	// temporary file of an earlier run, and kept those of entries whose own
-	// name looks like one. Hashes, since there may be millions.
-	swept, kept map[uint64]struct{}
+	// made holds the hashes of the paths of directories that this run has made,
+	// swept those of others that hold no temporary file of an earlier run any
+	// more, and kept those of entries whose own name looks like one. Hashes,
+	// since there may be millions.
+	made, swept, kept map[uint64]struct{}
+	// named says that files need a name from the start: the file system has no
+	// others, or doesn't let this user name them afterwards.
+	named atomic.Bool
 
 	journal  journal
 	warnings warnings
@@ -98,7 +102,7 @@ func OpenTarget(dir string, opts TargetOptions) (*Target, error) {
 	}
 	t := &Target{
 		opts: opts, path: dir, root: os.Geteuid() == 0, seed: maphash.MakeSeed(),
-		swept: map[uint64]struct{}{}, kept: map[uint64]struct{}{},
+		made: map[uint64]struct{}{}, swept: map[uint64]struct{}{}, kept: map[uint64]struct{}{},
 	}
 	var b [4]byte
 	rand.Read(b[:]) // never fails
@@ -144,7 +148,7 @@ func (t *Target) Mkdir(e *tarn.Entry) error {
 	err := t.inParent(e.Path, true, func(d *dir, name string) error {
 		err := d.mkdir(name)
 		if err == nil {
-			t.markSwept(e.Path)
+			t.markMade(e.Path)
 			return nil
 		}
 		if !errors.Is(err, fs.ErrExist) {

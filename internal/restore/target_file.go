@@ -23,13 +23,14 @@ const holeSize = 4096
 var zeros [holeSize]byte
 
 // File is a regular file on its way into the target. Nothing of it is visible
-// under its own name before Commit. It is used by one goroutine at a time and
+// under its own name before Commit; it has none at all till then, or where the
+// file system has no such files, a temporary one. It is used by one goroutine at a time and
 // ended by exactly one of Commit and Abort.
 type File struct {
 	t         *Target
 	h         *handle
 	e         *tarn.Entry
-	name, tmp string
+	name, tmp string // tmp is empty while it has no name
 	f         *os.File
 	out       durable.Writer // of f
 	hash      hash.Hash
@@ -37,7 +38,7 @@ type File struct {
 	err       error // of a Write: the file can't become right any more
 }
 
-// Create opens a temporary file beside e's path, making missing directories. e
+// Create opens a file for e's content beside e's path, making missing directories. e
 // must not change before the file is ended.
 func (t *Target) Create(e *tarn.Entry) (*File, error) {
 	if e.Type != tarn.TypeFile {
@@ -50,12 +51,7 @@ func (t *Target) Create(e *tarn.Entry) (*File, error) {
 			return nil, t.fail("creating", e.Path, err)
 		}
 		w := &File{t: t, h: h, e: e, name: name, hash: sha256.New()}
-		w.tmp, err = t.withTemp(func(tmp string) (err error) {
-			w.f, err = h.dir.create(tmp)
-			w.out.F = w.f
-			return err
-		})
-		if err == nil {
+		if err = w.open(); err == nil {
 			return w, nil
 		}
 		t.release(h)
@@ -64,6 +60,27 @@ func (t *Target) Create(e *tarn.Entry) (*File, error) {
 		}
 		t.dropAll() // the directory was removed under its handle
 	}
+}
+
+// open makes the file: without a name where it can, which costs less than to
+// make one and rename it. A sparse file needs a name: if that can't be given
+// afterwards, the content is copied, and its holes would be filled.
+func (w *File) open() (err error) {
+	if !w.t.named.Load() && !w.e.Sparse {
+		if w.f, err = w.h.dir.anonymous(w.e.Mode); err == nil {
+			w.out.F = w.f
+			return nil
+		}
+		if !isNoSpace(err) && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrPermission) {
+			w.t.named.Store(true)
+		}
+	}
+	w.tmp, err = w.t.withTemp(func(tmp string) (err error) {
+		w.f, err = w.h.dir.create(tmp)
+		return err
+	})
+	w.out = durable.Writer{F: w.f}
+	return err
 }
 
 // Write appends p. Of a sparse entry's content, aligned runs of zeros become
@@ -117,8 +134,7 @@ func (w *File) storeAt(p []byte, start, end int) error {
 }
 
 // Commit checks that what was written is the entry's content, gives the file
-// its metadata and puts it at the entry's path. After an error the temporary
-// file is gone and what stood at the path still stands there. Content that is
+// its metadata and puts it at the entry's path. After an error the file is gone and what stood at the path still stands there. Content that is
 // not what was recorded is a tarn.ErrDamaged.
 func (w *File) Commit() error {
 	if err := w.check(); err != nil {
@@ -131,16 +147,10 @@ func (w *File) Commit() error {
 			return w.t.fail("writing", w.e.Path, err)
 		}
 	}
-	f := w.f
-	w.f = nil
-	defer w.t.release(w.h)
-	err := w.h.dir.seal(f, w.tmp, w.e, w.t.warner(w.e.Path))
-	if err != nil {
-		err = errors.Join(err, w.h.dir.remove(w.tmp))
-	} else {
-		err = w.t.put(w.h.dir, w.tmp, w.name, w.e.Path)
+	if w.tmp == "" {
+		return w.t.fail("writing", w.e.Path, w.commitAnonymous())
 	}
-	return w.t.fail("writing", w.e.Path, err)
+	return w.t.fail("writing", w.e.Path, w.commitNamed())
 }
 
 func (w *File) check() error {
@@ -160,7 +170,7 @@ func (w *File) check() error {
 	return nil
 }
 
-// Abort removes the temporary file. After Commit it does nothing.
+// Abort throws the file away. After Commit it does nothing.
 func (w *File) Abort() {
 	if w.f == nil {
 		return
@@ -168,6 +178,10 @@ func (w *File) Abort() {
 	// The file is thrown away: what Close says of its content is of no use.
 	w.f.Close()
 	w.f = nil
+	if w.tmp == "" {
+		w.t.release(w.h)
+		return
+	}
 	if err := w.h.dir.remove(w.tmp); err != nil {
 		w.t.opts.Logger.Debug("removing temporary file", "path", w.e.Path, "error", err)
 	}

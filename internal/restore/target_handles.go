@@ -25,6 +25,7 @@ type handle struct {
 	gone  bool // not in the cache any more: the last release closes it
 	elem  *list.Element
 	sweep sync.Once
+	bare  bool // what is made in it inherits no ACL; set by sweep
 }
 
 // handles is a bounded cache of open directories, least recently used last.
@@ -97,7 +98,10 @@ func (t *Target) acquire(path string, mk bool) (*handle, error) {
 	}
 	t.mu.Unlock()
 	if mk {
-		h.sweep.Do(func() { t.sweepOnce(h) })
+		h.sweep.Do(func() {
+			h.bare = !h.dir.inherits()
+			t.sweepOnce(h)
+		})
 	}
 	return h, nil
 }
@@ -131,7 +135,7 @@ func (t *Target) step(h *handle, name string, mk bool) (*handle, error) {
 func (t *Target) make(d *dir, name, path string) (*dir, error) {
 	switch err := d.mkdir(name); {
 	case err == nil:
-		t.swept[t.hash(path)] = struct{}{}
+		t.made[t.hash(path)] = struct{}{}
 	case !errors.Is(err, fs.ErrExist): // else another process made it just now
 		return nil, err
 	}
@@ -166,8 +170,18 @@ func (t *Target) dropAll() {
 
 func (t *Target) hash(path string) uint64 { return maphash.String(t.seed, path) }
 
-func (t *Target) markSwept(path string) {
+func (t *Target) markMade(path string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.swept[t.hash(path)] = struct{}{}
+	t.made[t.hash(path)] = struct{}{}
+}
+
+// Fresh reports whether the Target itself has made the directory that path
+// lies in, so that nothing needs to be looked for there.
+func (t *Target) Fresh(path string) bool {
+	up, _ := split(path)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	_, ok := t.made[t.hash(up)]
+	return ok && up != ""
 }

@@ -12,8 +12,8 @@ import (
 	"github.com/tarn-backup/tarn"
 )
 
-// apply gives the inode the metadata of e. cur is what it has, nil for a file
-// just made; what is equal is not set, so that ctime stays.
+// apply gives the inode the metadata of e. cur is what it has, nil if that is
+// not known; what is equal is not set, so that ctime stays.
 //
 // The order matters: a change of owner clears setuid and capabilities, and
 // writing an ACL or attributes changes the mode or needs a writable one.
@@ -24,7 +24,9 @@ func apply(n inode, e *tarn.Entry, cur *info, warn warnFunc) error {
 		if err != nil {
 			return err
 		}
-		mode, chmod = mode&kept, true
+		// The new owner has cost the file its setuid and setgid bits.
+		chmod = chmod || kept != 0o7777 || mode&(unix.S_ISUID|unix.S_ISGID) != 0
+		mode &= kept
 	}
 	if applyXattrs(n, e, cur, warn) {
 		chmod = true
@@ -72,6 +74,9 @@ func chown(n inode, e *tarn.Entry, warn warnFunc) (kept uint32, err error) {
 // user's: it leaves alone what a security module keeps there, unless e has it.
 // It reports whether the mode may have changed by it.
 func applyXattrs(n inode, e *tarn.Entry, cur *info, warn warnFunc) (changed bool) {
+	if cur != nil && cur.bare && len(e.Xattrs) == 0 {
+		return false
+	}
 	have, err := listXattrs(n)
 	if err != nil && len(e.Xattrs) > 0 {
 		warn("xattr", err)

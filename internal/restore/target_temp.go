@@ -62,8 +62,11 @@ func (t *Target) withTemp(create func(tmp string) error) (tmp string, err error)
 func (t *Target) sweepOnce(h *handle) {
 	key := t.hash(h.path)
 	t.mu.Lock()
-	_, done := t.swept[key]
-	t.swept[key] = struct{}{}
+	_, done := t.made[key]
+	if !done {
+		_, done = t.swept[key]
+		t.swept[key] = struct{}{}
+	}
 	t.mu.Unlock()
 	if done {
 		return

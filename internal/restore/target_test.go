@@ -151,8 +151,8 @@ func TestTargetAbort(t *testing.T) {
 	must(t, err)
 	_, err = f.Write([]byte("123"))
 	must(t, err)
-	if got := names(t, dir); len(got) != 1 || !isTemp(got[0]) {
-		t.Errorf("while writing: %q, want one temporary name", got)
+	if got := names(t, dir); len(got) > 1 || len(got) == 1 && !isTemp(got[0]) {
+		t.Errorf("while writing: %q, want one temporary name at most", got)
 	}
 	f.Abort()
 	f.Abort()

@@ -24,6 +24,7 @@ type info struct {
 	size           int64
 	mtime          tarn.Timespec
 	dev, ino       uint64
+	bare           bool // just made, and has inherited no ACL
 }
 
 // again repeats f while a signal interrupts it, as network file systems allow.
