@@ -11,39 +11,6 @@ import (
 // errNotOpen says that an archive could not be opened: no file in it can be read.
 var errNotOpen = errors.New("opening")
 
-// flush fetches and writes what the window has planned, then makes the further
-// names of files that are there now. Names whose leader could not be written
-// fill the window again.
-func (r *run) flush(ctx context.Context) error {
-	for len(r.window) > 0 || len(r.waiting) > 0 {
-		jobs := r.window
-		r.window, r.planned = nil, 0
-		if r.DryRun {
-			for _, j := range jobs {
-				r.count(j.entry)
-			}
-			r.waiting = nil
-			continue
-		}
-		for left := jobs; len(left) > 0; left = r.retries() {
-			if err := r.fetchAll(ctx, left); err != nil {
-				return err
-			}
-		}
-		for _, j := range jobs {
-			r.expect(j.entry, false)
-		}
-		names := r.waiting
-		r.waiting = nil
-		for _, e := range names {
-			if err := r.link(ctx, e); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
 // fetchAll fetches jobs; what has to be read from another archive goes to again.
 func (r *run) fetchAll(ctx context.Context, jobs []job) error {
 	group, gctx := errgroup.WithContext(ctx)
@@ -88,6 +55,8 @@ func (r *run) elsewhere(ctx context.Context, j job, err error) error {
 
 // retries takes the jobs that have to be read from another archive.
 func (r *run) retries() []job {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	jobs := r.again
 	r.again = nil
 	return jobs

@@ -7,13 +7,6 @@ import (
 	"github.com/tarn-backup/tarn"
 )
 
-// windowJobs and windowBytes bound what is planned at once: enough to put the
-// contents of many files in the order in which archives hold them.
-const (
-	windowJobs  = 1 << 14
-	windowBytes = 4 << 30
-)
-
 // job is a file whose content has to be fetched.
 type job struct {
 	entry *tarn.Entry
@@ -37,8 +30,8 @@ func (r *run) entry(ctx context.Context, e *tarn.Entry) error {
 		if err := r.file(ctx, e); err != nil {
 			return err
 		}
-		if len(r.window) >= windowJobs || r.planned >= windowBytes {
-			return r.flush(ctx)
+		if len(r.window.jobs) >= windowJobs || r.window.bytes >= windowBytes {
+			return r.advance(ctx)
 		}
 		return nil
 	}
@@ -60,8 +53,8 @@ func (r *run) other(e *tarn.Entry) error {
 		return nil
 	}
 	l := r.leaderOf(e)
-	if l != nil && l.state == placed {
-		if err := r.target.Link(l.path, e); !cannotLink(err) {
+	if path, ok := r.placed(l); ok {
+		if err := r.target.Link(path, e); !cannotLink(err) {
 			return err
 		}
 	}
@@ -74,7 +67,9 @@ func (r *run) other(e *tarn.Entry) error {
 		err = r.target.Special(e)
 	}
 	if l != nil && err == nil {
+		r.mu.Lock()
 		l.path, l.state = e.Path, placed
+		r.mu.Unlock()
 	}
 	return err
 }
@@ -120,8 +115,8 @@ func (r *run) want(ctx context.Context, e *tarn.Entry) error {
 		}
 	}
 	r.expect(e, true)
-	r.window = append(r.window, j)
-	r.planned += e.Size
+	r.window.jobs = append(r.window.jobs, j)
+	r.window.bytes += e.Size
 	return nil
 }
 

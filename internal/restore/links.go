@@ -68,7 +68,7 @@ func (r *run) follows(ctx context.Context, e *tarn.Entry) (bool, error) {
 	r.mu.Unlock()
 	switch state {
 	case placed:
-		r.waiting = append(r.waiting, e)
+		r.window.names = append(r.window.names, e)
 		return true, nil
 	case lost:
 		return true, r.settle(ctx, e.Path, err)
@@ -76,9 +76,20 @@ func (r *run) follows(ctx context.Context, e *tarn.Entry) (bool, error) {
 	return false, nil
 }
 
+// placed returns where a leader is, if there is one and it is placed.
+func (r *run) placed(l *leader) (path string, ok bool) {
+	if l == nil {
+		return "", false
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return l.path, l.state == placed
+}
+
 // expect says of a leader whether its content is still to come.
 func (r *run) expect(e *tarn.Entry, coming bool) {
-	if l := r.leaderOf(e); l != nil {
+	// Another name may lead by now, and still be to come.
+	if l := r.leaderOf(e); l != nil && l.path == e.Path {
 		l.wait = coming
 	}
 }

@@ -110,11 +110,10 @@ type run struct {
 	target   *Target // nil in a dry run into a folder that is not there
 	archives *archives
 	links    map[linkKey]*leader
-	waiting  []*tarn.Entry // further names, until the leader is written
-	window   []job
-	planned  int64 // bytes of the window
-	again    []job // to be read from another archive
-	matched  bool  // there is something at the paths
+	window   window
+	flight   *flight // nil while nothing is being fetched
+	again    []job   // to be read from another archive
+	matched  bool    // there is something at the paths
 	refused  refusals
 	del      *deleter // nil without Delete
 
@@ -150,6 +149,9 @@ func (r *run) open(ctx context.Context) error {
 // all places every entry, then what has to wait for the rest: directories get
 // their times when nothing is written into them any more.
 func (r *run) all(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer r.abandon()
+	defer cancel() // first
 	for _, sp := range r.Snapshot.Splits {
 		if err := r.split(ctx, sp); err != nil {
 			return err

@@ -1,9 +1,11 @@
 package restore_test
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
+	"sync"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -52,7 +54,12 @@ func inode(t *testing.T, path string, content []byte) uint64 {
 func restored(t *testing.T, b *e2e.Bench, m *storagetest.Memory, target string, change func(*restore.Config)) (res *restore.Result, reported []string) {
 	t.Helper()
 	res, err := b.Restore(t.Context(), m, "", target, func(cfg *restore.Config) {
-		cfg.Problem = func(path string, err error) { reported = append(reported, path) }
+		var mu sync.Mutex
+		cfg.Problem = func(path string, err error) {
+			mu.Lock()
+			defer mu.Unlock()
+			reported = append(reported, path)
+		}
 		if change != nil {
 			change(cfg)
 		}
@@ -62,8 +69,19 @@ func restored(t *testing.T, b *e2e.Bench, m *storagetest.Memory, target string, 
 	return res, reported
 }
 
-// Whichever names can't be written, the others are one file with the content.
+// Whichever names can't be written, the others are one file with the content:
+// also where they fall into windows of their own, one planned while the one
+// before is fetched.
 func TestHardLinksWithoutTheirFirstNames(t *testing.T) {
+	for _, jobs := range []int{1, 2, 3, 1 << 14} {
+		t.Run(fmt.Sprintf("windows of %d", jobs), func(t *testing.T) {
+			restore.SetWindow(t, jobs)
+			withoutFirstNames(t)
+		})
+	}
+}
+
+func withoutFirstNames(t *testing.T) {
 	m, b, content := linked(t)
 	names := []string{"src/a/one", "src/a/two", "src/b/three", "src/b/four"}
 	for blocked := range 1 << len(names) {
