@@ -22,6 +22,7 @@ type packer struct {
 
 	tree   *repo.TreeWriter // nil as long as nothing differs from the parent
 	same   int64            // entries so far, while tree is nil
+	marks  *repo.MarkWriter // of these, if the parent's tree has none
 	counts repo.Counts
 	dirs   []newDir
 	out    *output // nil if no archive is open
@@ -67,6 +68,10 @@ func (p *packer) pack(queue <-chan *item) error {
 
 // item stores what is new of an entry, and adds the entry to the tree.
 func (p *packer) item(it *item) error {
+	if it.passed.entries > 0 {
+		p.pass(&it.passed)
+		return nil
+	}
 	e := &it.entry
 	p.r.Progress.current.Store(&e.Path)
 	err := it.err
@@ -86,6 +91,18 @@ func (p *packer) item(it *item) error {
 		p.r.Progress.done(e.Size - it.shown)
 	}
 	return p.add(e, it.same && !it.gap)
+}
+
+// pass takes entries over that are the parent's, and come before any that is not.
+func (p *packer) pass(list *passed) {
+	p.same += list.entries
+	p.counts = p.counts.Plus(list.counts)
+	p.r.mu.Lock()
+	// A source's own directory is there before anything of it can be read.
+	p.r.seen = p.r.seen || list.entries > 1 || strings.Contains(p.split.Path, "/")
+	p.r.result.Unchanged += list.counts.Files + list.counts.Others
+	p.r.mu.Unlock()
+	p.r.Progress.passed(list.counts)
 }
 
 // lostError ends the run: the archive, the repository or the machine failed,
@@ -149,8 +166,7 @@ func (p *packer) add(e *tarn.Entry, same bool) error {
 		return nil
 	}
 	if p.tree == nil && p.hasOld && same {
-		p.same++
-		return nil
+		return p.mark(e)
 	}
 	if p.tree == nil {
 		if err := p.beginTree(); err != nil {
@@ -160,9 +176,40 @@ func (p *packer) add(e *tarn.Entry, same bool) error {
 	return p.tree.Add(e)
 }
 
+// mark takes over an entry that is the parent's by comparison with its tree,
+// whose marks this machine does not have then: it makes them.
+func (p *packer) mark(e *tarn.Entry) (err error) {
+	if p.same == 0 {
+		if p.marks, err = p.r.Repo.NewMarks(); err != nil {
+			return err
+		}
+	}
+	p.same++
+	if p.marks != nil {
+		p.marks.Add(e)
+	}
+	return nil
+}
+
+// keepMarks keeps those of the parent's tree, or gives up what is begun.
+func (p *packer) keepMarks(whole bool) error {
+	m := p.marks
+	p.marks = nil
+	switch {
+	case m == nil:
+		return nil
+	case whole:
+		return m.Keep(p.parent.Tree)
+	}
+	return m.Discard()
+}
+
 // beginTree begins a tree with the entries that were the parent's so far: its
 // first p.same ones, since an item after a gap in them begins the tree.
 func (p *packer) beginTree() (err error) {
+	if err := p.keepMarks(false); err != nil {
+		return err
+	}
 	if p.tree, err = p.r.Repo.NewTree(); err != nil || !p.hasOld {
 		return err
 	}
@@ -190,6 +237,9 @@ func (p *packer) finish() error {
 	case p.r.DryRun:
 	case p.tree == nil && p.hasOld && p.counts == p.parent.Counts:
 		sp.Tree, sp.Size = p.parent.Tree, p.parent.Size
+		if err := p.keepMarks(true); err != nil {
+			return err
+		}
 	default:
 		if p.tree == nil {
 			if err := p.beginTree(); err != nil {
@@ -218,6 +268,7 @@ func (p *packer) abandon(err error) {
 	if p.tree != nil {
 		p.tree.Discard()
 	}
+	p.keepMarks(false)
 	if p.out != nil {
 		p.out.fail(fmt.Errorf("giving up archive %s: %w", p.out.id, err))
 		p.out = nil

@@ -42,6 +42,18 @@ func (r *run) parentTree(ctx context.Context, path string) *oldTree {
 	return t
 }
 
+// skip passes over the first n entries, which the walk has met unchanged.
+func (t *oldTree) skip(n int64) error {
+	for ; n > 0 && !t.ended; n-- {
+		_, err, ok := t.next()
+		if err != nil {
+			return err
+		}
+		t.ended = !ok
+	}
+	return nil
+}
+
 // at returns the parent's entry at path, or nil. Entries of the parent that lie
 // before it are passed over. Paths come in order.
 func (t *oldTree) at(path string) (*tarn.Entry, error) {

@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 
 	"github.com/tarn-backup/tarn"
+	"github.com/tarn-backup/tarn/internal/repo"
 	"github.com/tarn-backup/tarn/internal/scan"
 )
 
@@ -44,6 +45,11 @@ func (p *Progress) problem()             { p.problems.Add(1) }
 func (p *Progress) done(size int64) {
 	p.files.Add(1)
 	p.bytes.Add(size)
+}
+
+func (p *Progress) passed(c repo.Counts) {
+	p.files.Add(c.Files + c.Others)
+	p.bytes.Add(c.Bytes)
 }
 
 // countAhead walks the sources once more, beside the run, so that the progress

@@ -2,12 +2,12 @@ package backup
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"golang.org/x/sync/errgroup"
 
 	"github.com/tarn-backup/tarn"
+	"github.com/tarn-backup/tarn/internal/repo"
 	"github.com/tarn-backup/tarn/internal/scan"
 )
 
@@ -33,6 +33,8 @@ type item struct {
 	share  *share // that the buffer belongs to
 	data   []byte // content of a small file, in buffer; its hash is in entry.Content
 	err    error  // the file can't be stored as it is
+
+	passed passed // if it has entries, the item stands for all of them and nothing else
 }
 
 // split backs up one split.
@@ -67,52 +69,151 @@ func (r *run) drain(ctx context.Context, queue <-chan *item) {
 	}
 }
 
-// produce merges the walk of the split with the parent's tree.
+// produce merges the walk of the split with the parent's tree: with its marks
+// as long as all is the same, then with the tree itself.
 func (r *run) produce(ctx context.Context, s *scan.Source, sp scan.Split, queue chan<- *item) error {
-	old := r.parentTree(ctx, sp.Path)
-	defer old.stop()
-	gap := false
-	send := func(it *item) error {
-		it.gap, gap = gap, false
-		select {
-		case queue <- it:
-			return nil
-		case <-ctx.Done():
-			r.budget.release(it)
-			return ctx.Err()
-		}
+	p := &producer{run: r, ctx: ctx, source: s, split: sp, queue: queue, share: &share{b: r.budget}}
+	if old, ok := r.parents[sp.Path]; ok && !r.Force && r.known.lost == nil && r.Repo.HasTree(old.Tree) {
+		p.marks = r.Repo.Marks(old)
 	}
-	old.pass = func(e tarn.Entry, kept bool) error {
-		if !kept {
-			gap = true
-			return nil
-		}
-		return send(&item{entry: e, source: s, old: &e, same: true, kept: true})
-	}
-	mine := &share{b: r.budget}
+	defer p.stop()
 	for e, err := range s.Entries(ctx, sp) {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		if err != nil {
-			r.problem(e.Path, err)
-			if err := r.keepBelow(sp, old, e.Path); err != nil {
-				return err
-			}
-			continue
-		}
-		it := &item{entry: e, source: s}
-		if it.old, err = old.at(e.Path); err != nil {
-			return err
-		}
-		if err := r.compare(ctx, it, mine); err != nil {
-			return err
-		}
-		if err := send(it); err != nil {
+		if err := p.entry(e, err); err != nil {
 			return err
 		}
 	}
-	return errors.Join(ctx.Err(), old.rest())
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return p.end()
+}
+
+// producer makes the items of one split.
+type producer struct {
+	*run
+	ctx    context.Context // of the split; a producer lives no longer
+	source *scan.Source
+	split  scan.Split
+	queue  chan<- *item
+	share  *share
+	marks  *repo.Marks // nil from the first difference on
+	same   int64       // entries that passed by their marks
+	passed passed      // the last of them
+	old    *oldTree    // nil before that
+	gap    bool
+}
+
+// passed counts entries that are the parent's, by their marks.
+type passed struct {
+	entries int64
+	counts  repo.Counts
+}
+
+// passedAtOnce is how many entries go to the packer as one item.
+const passedAtOnce = 1024
+
+// entry takes what the walk yields.
+func (p *producer) entry(e tarn.Entry, err error) error {
+	if p.marks != nil {
+		if err == nil && p.marks.Next(&e) {
+			p.same++
+			p.passed.entries++
+			p.passed.counts.Add(&e)
+			if p.passed.entries == passedAtOnce {
+				return p.flush()
+			}
+			return nil
+		}
+		if err := p.differs(); err != nil {
+			return err
+		}
+	}
+	if p.old == nil {
+		p.open()
+	}
+	if err != nil {
+		p.problem(e.Path, err)
+		return p.keepBelow(p.split, p.old, e.Path)
+	}
+	it := &item{entry: e, source: p.source}
+	if it.old, err = p.old.at(e.Path); err != nil {
+		return err
+	}
+	if err := p.compare(p.ctx, it, p.share); err != nil {
+		return err
+	}
+	return p.send(it)
+}
+
+// differs goes on with the parent's tree behind the entries that have passed.
+func (p *producer) differs() error {
+	p.marks.Close()
+	p.marks = nil
+	if err := p.flush(); err != nil {
+		return err
+	}
+	p.open()
+	return p.old.skip(p.same)
+}
+
+func (p *producer) open() {
+	p.old = p.parentTree(p.ctx, p.split.Path)
+	p.old.pass = func(e tarn.Entry, kept bool) error {
+		if !kept {
+			p.gap = true
+			return nil
+		}
+		return p.send(&item{entry: e, source: p.source, old: &e, same: true, kept: true})
+	}
+}
+
+// flush tells the packer what has passed.
+func (p *producer) flush() error {
+	if p.passed.entries == 0 {
+		return nil
+	}
+	it := &item{passed: p.passed}
+	p.passed = passed{}
+	return p.send(it)
+}
+
+func (p *producer) send(it *item) error {
+	it.gap, p.gap = p.gap, false
+	select {
+	case p.queue <- it:
+		return nil
+	case <-p.ctx.Done():
+		p.budget.release(it)
+		return p.ctx.Err()
+	}
+}
+
+// end goes through what is left of the parent's tree.
+func (p *producer) end() error {
+	if p.marks != nil {
+		if p.marks.Ended() {
+			return p.flush()
+		}
+		if err := p.differs(); err != nil {
+			return err
+		}
+	}
+	if p.old == nil {
+		return nil
+	}
+	return p.old.rest()
+}
+
+func (p *producer) stop() {
+	if p.marks != nil {
+		p.marks.Close()
+	}
+	if p.old != nil {
+		p.old.stop()
+	}
 }
 
 // compare decides what has to be read of an entry, and starts it.

@@ -21,6 +21,7 @@ import (
 // the cache, compressed, since a tree can be larger than memory.
 type TreeWriter struct {
 	file   CacheFile
+	marks  *MarkWriter
 	zstd   *zstd.Encoder
 	hash   hash.Hash
 	buf    []byte
@@ -46,7 +47,11 @@ func (r *Repo) NewTree() (*TreeWriter, error) {
 	if err != nil {
 		return nil, errors.Join(err, f.Discard())
 	}
-	return &TreeWriter{file: f, zstd: z, hash: r.key.newTreeHash()}, nil
+	m, err := r.NewMarks()
+	if err != nil {
+		return nil, errors.Join(err, z.Close(), f.Discard())
+	}
+	return &TreeWriter{file: f, marks: m, zstd: z, hash: r.key.newTreeHash()}, nil
 }
 
 // Add appends an entry, whose path must come after that of the one before.
@@ -56,6 +61,7 @@ func (w *TreeWriter) Add(e *tarn.Entry) error {
 	}
 	w.last = e.Path
 	w.counts.Add(e)
+	w.marks.Add(e)
 	w.buf = AppendEntry(w.buf[:0], e)
 	w.size += int64(len(w.buf))
 	w.hash.Write(w.buf)
@@ -69,15 +75,18 @@ func (w *TreeWriter) Add(e *tarn.Entry) error {
 func (w *TreeWriter) Finish() (Tree, error) {
 	t := Tree{ID: treeSum(w.hash), Size: w.size, Counts: w.counts}
 	if err := w.zstd.Close(); err != nil {
-		return t, errors.Join(fmt.Errorf("writing a tree: %w", err), w.file.Discard())
+		return t, errors.Join(fmt.Errorf("writing a tree: %w", err), w.file.Discard(), w.marks.Discard())
 	}
-	return t, w.file.Keep(treeName(t.ID))
+	if err := w.file.Keep(treeName(t.ID)); err != nil {
+		return t, errors.Join(err, w.marks.Discard())
+	}
+	return t, w.marks.Keep(t.ID)
 }
 
 // Discard gives the tree up.
 func (w *TreeWriter) Discard() error {
 	w.zstd.Close()
-	return w.file.Discard()
+	return errors.Join(w.file.Discard(), w.marks.Discard())
 }
 
 // treeName is a tree's name in the cache.
