@@ -96,6 +96,8 @@ func (g *globals) create(ctx context.Context, dirs machine.Dirs, location string
 	r, err := repo.Create(ctx, s, opts)
 	if errors.Is(err, fs.ErrExist) {
 		return nil, hinted{err, "It is left as it is. Use it, or name another place with --repo."}
+	} else if errors.Is(err, repo.ErrConfigLost) {
+		return nil, fmt.Errorf("making a repository in %s: %w", location, err)
 	} else if err != nil {
 		return nil, err
 	}

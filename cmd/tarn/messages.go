@@ -17,6 +17,7 @@ import (
 
 	"github.com/tarn-backup/tarn"
 	"github.com/tarn-backup/tarn/internal/machine"
+	"github.com/tarn-backup/tarn/internal/repo"
 )
 
 // complain prints an error that ends a command, and what to do about it.
@@ -168,6 +169,8 @@ func hintFor(err error) string {
 	switch {
 	case errors.As(err, &h):
 		return h.hint
+	case errors.Is(err, repo.ErrConfigLost):
+		return "Nothing was written, to spare what a repository has left there. Put tarn.json back where you have a copy, or name another place with --repo."
 	case errors.Is(err, tarn.ErrNoIdentity):
 		return "Name the file with your identity: --identity FILE or TARN_IDENTITY."
 	case errors.Is(err, tarn.ErrNotAuthentic):

@@ -32,13 +32,23 @@ type CreateOptions struct {
 	Options      // Cache, Log, Now and UI of the repository that is returned
 }
 
-// Create makes a repository in s, which must not hold one (fs.ErrExist).
-// tarn.json comes last, so that a killed Create leaves no repository.
+// ErrConfigLost says that there are objects of a repository, and no tarn.json
+// that goes with them.
+var ErrConfigLost = errors.New(configName + " is lost")
+
+// Create makes a repository in s, which must not hold one (fs.ErrExist), nor
+// what is left of one (ErrConfigLost). tarn.json comes last, so that a killed
+// Create leaves no repository.
 func Create(ctx context.Context, s storage.Storage, opts CreateOptions) (*Repo, error) {
 	if _, err := s.Stat(ctx, configName); err == nil {
 		return nil, fmt.Errorf("%s holds a repository already: %w", s.Location(), fs.ErrExist)
 	} else if !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("looking for a repository in %s: %w", s.Location(), err)
+	}
+	if left, err := leftover(ctx, s); err != nil {
+		return nil, err
+	} else if left != "" {
+		return nil, fmt.Errorf("%w: %s is there without it", ErrConfigLost, left)
 	}
 	now := time.Now
 	if opts.Now != nil {
@@ -72,6 +82,20 @@ func Create(ctx context.Context, s storage.Storage, opts CreateOptions) (*Repo, 
 	o := opts.Options
 	o.Known = &Known{ID: cfg.ID, Key: key}
 	return Open(ctx, s, o)
+}
+
+// leftover names an object of the content of a repository; "" if there is none.
+// Keys alone are what a killed Create leaves.
+func leftover(ctx context.Context, s storage.Storage) (string, error) {
+	for _, prefix := range []string{snapshotPrefix, archivesPrefix, indexesPrefix, treesPrefix} {
+		for obj, err := range s.List(ctx, prefix) {
+			if err != nil {
+				return "", fmt.Errorf("looking for a repository in %s: %w", s.Location(), err)
+			}
+			return obj.Key, nil
+		}
+	}
+	return "", nil
 }
 
 // createKeys makes the first keys object.
