@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -39,19 +38,12 @@ func (g *globals) location(dirs machine.Dirs) (string, error) {
 	if g.repo == "" {
 		return dirs.DefaultRepository(), nil
 	}
-	if strings.Contains(g.repo, "://") {
-		return strings.TrimSuffix(g.repo, "/"), nil
-	}
-	abs, err := filepath.Abs(g.repo)
-	if err != nil {
-		return "", fmt.Errorf("repository %s: %w", g.repo, err)
-	}
-	return abs, nil
+	return parsePlace(g.repo)
 }
 
 // storage opens the place of a repository; create makes the folder of a local one.
 func (g *globals) storage(ctx context.Context, location string, create bool) (storage.Storage, error) {
-	if !strings.Contains(location, "://") {
+	if !inS3(location) {
 		if create {
 			return local.Create(location)
 		}
@@ -61,12 +53,9 @@ func (g *globals) storage(ctx context.Context, location string, create bool) (st
 		}
 		return s, err
 	}
-	u, err := url.Parse(location)
-	if err != nil || u.Scheme != "s3" || u.Host == "" {
-		return nil, fmt.Errorf("repository %q: want a folder or s3://bucket/prefix", location)
-	}
+	bucket, prefix, _ := strings.Cut(strings.TrimPrefix(location, schemeS3), "/")
 	return s3.Open(ctx, s3.Config{
-		Bucket: u.Host, Prefix: strings.Trim(u.Path, "/"), Endpoint: g.endpoint, Profile: g.profile, Region: g.region,
+		Bucket: bucket, Prefix: prefix, Endpoint: g.endpoint, Profile: g.profile, Region: g.region,
 	})
 }
 

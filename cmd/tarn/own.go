@@ -14,7 +14,7 @@ import (
 // cache is a copy of what the repository has.
 func (g *globals) leaveOut(dirs machine.Dirs, location string, sources []scan.Config) {
 	for _, own := range []string{location, dirs.Cache} {
-		if strings.Contains(own, "://") {
+		if inS3(own) {
 			continue
 		}
 		for i := range sources {
@@ -31,7 +31,7 @@ func (g *globals) leaveOut(dirs machine.Dirs, location string, sources []scan.Co
 // notOwn refuses a source that is the repository or lies in it: each run would
 // store what the one before has written.
 func notOwn(location string, sources []scan.Config) error {
-	if strings.Contains(location, "://") {
+	if inS3(location) {
 		return nil
 	}
 	for _, s := range sources {

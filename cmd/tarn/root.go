@@ -152,7 +152,8 @@ gets them back. What it knows about the files stays warm: to list, find and comp
 	root.CompletionOptions.HiddenDefaultCmd = false
 	root.SetVersionTemplate("{{.Version}}\n")
 	f := root.PersistentFlags()
-	f.StringVarP(&g.repo, "repo", "r", g.getenv("TARN_REPO"), "repository: a folder, or s3://bucket/prefix (TARN_REPO; default: a folder in your data folder)")
+	g.repo = g.getenv("TARN_REPO")
+	f.VarP(&once{value: &g.repo}, "repo", "r", "repository: a folder, or s3://bucket/prefix (TARN_REPO; default: a folder in your data folder)")
 	f.StringArrayVar(&g.identities, "identity", nil, "file with an age identity or an SSH key (TARN_IDENTITY; default: those in the configuration folder)")
 	f.BoolVar(&g.json, "json", false, "print JSON: one document, or lines for lists and progress")
 	f.BoolVarP(&g.quiet, "quiet", "q", false, "print errors only")
