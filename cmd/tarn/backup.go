@@ -90,8 +90,14 @@ func (g *globals) backup(ctx context.Context, f backupFlags, args []string) erro
 // the embedded default, but not in a dry run.
 func (g *globals) openOrCreate(ctx context.Context, create, dryRun bool) (*opened, error) {
 	o, err := g.open(ctx)
+	create = create || g.repo == ""
+	if err == nil && !dryRun {
+		if err := o.finish(ctx, create); err != nil {
+			return nil, errors.Join(err, o.Close())
+		}
+	}
 	var missing hinted
-	if err == nil || dryRun || !errors.As(err, &missing) || !create && g.repo != "" || !strings.HasPrefix(err.Error(), "no repository") {
+	if err == nil || dryRun || !errors.As(err, &missing) || !create || !strings.HasPrefix(err.Error(), "no repository") {
 		return o, err
 	}
 	dirs, err := machine.UserDirs(g.getenv)
@@ -103,6 +109,22 @@ func (g *globals) openOrCreate(ctx context.Context, create, dryRun bool) (*opene
 		return nil, err
 	}
 	return g.create(ctx, dirs, location, initFlags{class: string(tarn.Standard), compression: "default"})
+}
+
+// finish refuses a repository that can't be written to. One that an init has
+// left which was killed is completed if create says so.
+func (o *opened) finish(ctx context.Context, create bool) error {
+	if create {
+		unfinished, err := o.Unfinished(ctx)
+		if err != nil {
+			return err
+		}
+		if unfinished {
+			_, err = o.Mend(ctx)
+			return err
+		}
+	}
+	return o.Writable()
 }
 
 func (g *globals) backupTo(ctx context.Context, o *opened, f backupFlags, sources []scan.Config) error {

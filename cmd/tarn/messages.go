@@ -169,8 +169,14 @@ func hintFor(err error) string {
 	switch {
 	case errors.As(err, &h):
 		return h.hint
+	case errors.Is(err, repo.ErrKeysLost):
+		return "Put an object of keys/ back where you have a copy of it. RECOVERY.txt in the repository says how to get the files with its identity alone."
+	case errors.Is(err, repo.ErrNoCopy):
+		return "Put tarn.json back where you have a copy of it. RECOVERY.txt in the repository says how to get the files without it."
 	case errors.Is(err, repo.ErrConfigLost):
-		return "Nothing was written, to spare what a repository has left there. Put tarn.json back where you have a copy, or name another place with --repo."
+		return "Nothing was written, to spare what is there. `tarn rebuild` writes tarn.json again; or name another place with --repo."
+	case errors.Is(err, repo.ErrConfigStays):
+		return "Move tarn.json away or delete it, and run `tarn rebuild` again: it writes a new one, from the copy in keys/."
 	case errors.Is(err, tarn.ErrNoIdentity):
 		return "Name the file with your identity: --identity FILE or TARN_IDENTITY."
 	case errors.Is(err, tarn.ErrNotAuthentic):

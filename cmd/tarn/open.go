@@ -89,25 +89,21 @@ func (g *globals) openAt(ctx context.Context, dirs machine.Dirs, location string
 	if known != nil {
 		opts.Known = &repo.Known{ID: known.ID, Key: repo.Key(padded(known.Key))}
 	}
-	probe, err := repo.ReadConfig(ctx, s)
-	if notExist(err) {
+	r, err := repo.Open(ctx, s, opts)
+	switch {
+	case errors.Is(err, repo.ErrNoRepository):
 		return nil, g.noRepository(location)
-	} else if err != nil {
+	case errors.Is(err, repo.ErrReplaced):
+		return nil, hinted{err, "If you made it anew on purpose, delete " + dirs.RecordPath(location)}
+	case err != nil:
 		return nil, err
 	}
-	folder := dirs.Catalog(probe.ID)
+	folder := dirs.Catalog(r.Config.ID)
 	files, err := catalog.OpenFiles(folder)
 	if err != nil {
 		return nil, err
 	}
-	opts.Cache = files
-	r, err := repo.Open(ctx, s, opts)
-	if err != nil {
-		if known != nil && known.ID != probe.ID {
-			return nil, hinted{err, "If you made it anew on purpose, delete " + dirs.RecordPath(location)}
-		}
-		return nil, err
-	}
+	r.UseCache(files)
 	contents, err := catalog.OpenContents(filepath.Join(folder, "contents"))
 	if err != nil {
 		return nil, err

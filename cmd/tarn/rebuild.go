@@ -13,8 +13,8 @@ func newRebuild(g *globals) *cobra.Command {
 	var trust bool
 	cmd := &cobra.Command{
 		Use:   "rebuild",
-		Short: "Rebuild the catalog, and lost indexes and trees",
-		Long: `rebuild empties this machine's catalog and fills it from the repository. An archive whose index is lost gets one anew, from the
+		Short: "Rebuild the catalog, and what is lost of tarn.json, keys, indexes and trees",
+		Long: `rebuild stores a lost tarn.json again, and lost copies of the keys. It empties this machine's catalog and fills it from the repository. An archive whose index is lost gets one anew, from the
 archive itself. A lost tree is put together from what archives hold; where that is not all, a new snapshot tagged "rebuilt" holds
 what there is. Nothing is overwritten or deleted. Cold archives that it needs are named, never thawed.` + "\n" + exitCodes,
 		Args: cobra.NoArgs,
@@ -33,7 +33,7 @@ func (g *globals) rebuild(ctx context.Context, o *opened, trust bool) error {
 	}
 	if g.json {
 		err = g.printJSON(map[string]any{
-			"type": "summary", "indexes": res.Indexes, "contents": res.Contents, "remade": res.Remade, "trees": res.Trees,
+			"type": "summary", "stored": res.Stored, "indexes": res.Indexes, "contents": res.Contents, "remade": res.Remade, "trees": res.Trees,
 			"replaced": res.Replaced, "cold": res.Cold, "unproven": res.Unproven, "problems": len(res.Problems),
 		})
 	} else {
@@ -52,6 +52,9 @@ func (g *globals) rebuild(ctx context.Context, o *opened, trust bool) error {
 }
 
 func (g *globals) reportRebuild(res *rebuild.Result) {
+	for _, key := range res.Stored {
+		g.say("%s is stored again", key)
+	}
 	g.say("the catalog holds %s of %s", formatCount(res.Contents, "content", "contents"), formatCount(int64(res.Indexes), "index", "indexes"))
 	for _, r := range res.Remade {
 		from := "from the archive"

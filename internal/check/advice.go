@@ -9,9 +9,11 @@ const (
 	adviseMove    = "Restore from it first what no source has any more. Then move this object away or delete it: the next `tarn backup` stores again what the sources still have."
 	adviseIndex   = "`tarn rebuild` makes it anew."
 	adviseIndexes = "`tarn rebuild` makes the indexes of archives that have none; what is still in no index then, `tarn backup --force` stores again from the sources."
+	adviseKeys    = "`tarn rebuild` stores the keys again where fewer than two copies are whole; then this object may be deleted."
+	adviseCopy    = "`tarn rebuild` stores another copy."
 	adviseReplace = "Move this object away or delete it: then `tarn rebuild` makes it anew."
 	adviseLost    = "Nothing brings it back. Files that other snapshots have, too, can be restored from those."
-	adviseConfig  = "Put a good copy of it back, if there is one. Nothing makes it anew."
+	adviseRead    = "Put a good copy of it back, if there is one."
 )
 
 // advice says what mends the damage.
@@ -30,10 +32,14 @@ func (d *damage) advice() string {
 			return adviseBackup
 		}
 		return adviseMove
-	case strings.HasPrefix(key, "indexes/"), strings.HasPrefix(key, "trees/"):
+	case key == "keys/":
+		return adviseCopy
+	case strings.HasPrefix(key, "keys/"):
+		return adviseKeys
+	case key == "tarn.json", strings.HasPrefix(key, "indexes/"), strings.HasPrefix(key, "trees/"):
 		return made
 	case strings.HasPrefix(key, "snapshots/"):
 		return adviseLost
 	}
-	return adviseConfig
+	return adviseRead
 }

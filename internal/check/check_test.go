@@ -3,6 +3,7 @@ package check_test
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -70,8 +71,8 @@ func TestDamage(t *testing.T) {
 		whole := w.Store
 		for _, prefix := range []string{"tarn.json", "keys/", "archives/", "indexes/", "trees/", "snapshots/"} {
 			for name, damage := range damages {
-				if !encrypt && prefix == "keys/" || prefix == "snapshots/" && name == "missing" {
-					continue // there are none; and what is named by nothing is not missed
+				if prefix == "snapshots/" && name == "missing" {
+					continue // what is named by nothing is not missed
 				}
 				t.Run(fmt.Sprintf("encrypted=%v,%s,%s", encrypt, strings.Trim(prefix, "/"), name), func(t *testing.T) {
 					w.Store = whole.Clone()
@@ -82,6 +83,9 @@ func TestDamage(t *testing.T) {
 						other = w.Keys("snapshots/")[0]
 					}
 					want := w.expect(prefix, key)
+					if prefix == "keys/" && name == "missing" {
+						want.Key = prefix // nothing says its name
+					}
 					opened := must[*repo.Repo](t)(tryOpen(w))
 					damage(w.Store, key, other)
 					for _, r := range []*repo.Repo{w.repo, opened} {
@@ -354,7 +358,11 @@ func TestAttacker(t *testing.T) {
 	for _, prefix := range []string{"keys/", "snapshots/", "indexes/", "trees/"} {
 		key := thief.Keys(prefix)[0]
 		// In clear text he writes what he likes: the id of this repository.
-		w.Store.Plant(key, bytes.ReplaceAll(thief.Store.Bytes(key), []byte(thief.repository()), []byte(w.repository())))
+		data := bytes.ReplaceAll(thief.Store.Bytes(key), []byte(thief.repository()), []byte(w.repository()))
+		if i := bytes.LastIndex(data, []byte(`,"sum":"`)); i >= 0 {
+			copy(data[i+8:], fmt.Sprintf("%x", sha256.Sum256(data[:i])))
+		}
+		w.Store.Plant(key, data)
 	}
 	res := w.check(check.Config{})
 	var keys []string

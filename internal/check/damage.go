@@ -10,7 +10,7 @@ import (
 
 // Damage is one object that is not as it should be, and what that costs.
 type Damage struct {
-	Key     string // of the object; "indexes/" for contents that no index names
+	Key     string // of the object; "indexes/" for contents that no index names, "keys/" for too few copies
 	Problem string
 	// Unread says that the storage failed to give the object, which need not
 	// mean that the object is damaged.

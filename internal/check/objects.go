@@ -3,6 +3,7 @@ package check
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"slices"
 	"strings"
@@ -88,20 +89,8 @@ func (r *run) basics(ctx context.Context) error {
 			return err
 		}
 	}
-	for _, id := range r.listed.keys {
-		err := r.fresh.CheckKeys(ctx, id)
-		if errors.Is(err, repo.ErrForeignKeys) {
-			r.note("keys/%s.json is of another repository, as a killed init leaves one; nothing uses it", id)
-		} else if err != nil {
-			if _, err := r.fault(ctx, "keys/"+string(id)+".json", err); err != nil {
-				return err
-			}
-		}
-	}
-	if id := r.fresh.KeysInForce(); id != "" && !slices.Contains(r.listed.keys, id) {
-		if _, err := r.fault(ctx, "keys/"+string(id)+".json", fs.ErrNotExist); err != nil {
-			return err
-		}
+	if err := r.keys(ctx); err != nil {
+		return err
 	}
 	switch err := r.fresh.CheckRecovery(ctx); {
 	case errors.Is(err, fs.ErrNotExist):
@@ -113,6 +102,37 @@ func (r *run) basics(ctx context.Context) error {
 		return err
 	}
 	return ctx.Err()
+}
+
+// keys checks the keys objects. A damaged one costs nothing if there are enough
+// whole copies.
+func (r *run) keys(ctx context.Context) error {
+	whole, odd := 0, map[tarn.KeysID]error{}
+	for _, id := range r.listed.keys {
+		inForce, err := r.fresh.CheckKeys(ctx, id)
+		switch {
+		case inForce:
+			whole++
+		case errors.Is(err, repo.ErrForeignKeys):
+			r.note("keys/%s.json is of another repository, as a killed init leaves one; nothing uses it", id)
+		case err != nil:
+			odd[id] = err
+		}
+	}
+	for id, err := range odd {
+		if whole >= repo.KeysCopies && errors.Is(err, tarn.ErrDamaged) && !errors.As(err, new(*repo.ReadError)) {
+			r.note("keys/%s.json is damaged and may be deleted: there are %d whole copies of the keys", id, whole)
+			continue
+		}
+		if _, err := r.fault(ctx, "keys/"+string(id)+".json", err); err != nil {
+			return err
+		}
+	}
+	if whole < repo.KeysCopies && len(odd) == 0 {
+		_, err := r.fault(ctx, "keys/", fmt.Errorf("%d of %d copies of the keys in force are left", whole, repo.KeysCopies))
+		return err
+	}
+	return nil
 }
 
 // treeUse is a tree as a snapshot names it; several may name one.

@@ -37,6 +37,8 @@ type Config struct {
 
 // Result is what a rebuild did.
 type Result struct {
+	// Stored are tarn.json and objects in keys/, as far as they were lost.
+	Stored   []string
 	Indexes  int   // in the catalog now
 	Contents int64 // in them
 	// Remade are the indexes that were lost and are there again.
@@ -108,6 +110,10 @@ const (
 // Run rebuilds what it can. The error is nil also if something could not be
 // rebuilt, which the result says.
 func Run(ctx context.Context, cfg Config) (_ *Result, err error) {
+	stored, err := cfg.Repo.Mend(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("mending %s: %w", cfg.Repo.Storage().Location(), err)
+	}
 	dir, err := os.MkdirTemp(cfg.Dir, "tarn-rebuild-")
 	if err != nil {
 		return nil, fmt.Errorf("making a folder for the rebuild: %w", err)
@@ -117,7 +123,7 @@ func Run(ctx context.Context, cfg Config) (_ *Result, err error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &run{Config: cfg, now: cfg.Now, log: cfg.Log, fresh: cfg.Repo.Fresh(cache{files})}
+	r := &run{Config: cfg, now: cfg.Now, log: cfg.Log, fresh: cfg.Repo.Fresh(cache{files}), result: Result{Stored: stored}}
 	if r.now == nil {
 		r.now = time.Now
 	}

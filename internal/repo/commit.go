@@ -125,6 +125,9 @@ func (r *Repo) putTrees(ctx context.Context, ids []tarn.TreeID) error {
 }
 
 func (r *Repo) putSnapshot(ctx context.Context, s *Snapshot) error {
+	if err := r.Writable(); err != nil {
+		return err
+	}
 	if _, err := tarn.ParseSnapshotID(string(s.ID)); err != nil { // as of a clock in the year 10000
 		return fmt.Errorf("storing a snapshot: %w", err)
 	}

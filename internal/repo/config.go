@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io/fs"
 	"time"
@@ -28,6 +29,9 @@ type Config struct {
 	Compression  string     `json:"compression"`
 	StorageClass tarn.Class `json:"storage_class"`
 }
+
+// errNewer says that a newer program has made the repository.
+var errNewer = errors.New("use a newer tarn")
 
 func newID() string {
 	var b [16]byte
@@ -52,7 +56,7 @@ func ParseConfig(data []byte) (Config, error) {
 	}
 	switch {
 	case c.Format > Format:
-		return c, fmt.Errorf("format %d is newer than this program, which reads up to %d: use a newer tarn", c.Format, Format)
+		return c, fmt.Errorf("format %d is newer than this program, which reads up to %d: %w", c.Format, Format, errNewer)
 	case c.Format < 1 || err != nil || len(id) != 16:
 		return c, fmt.Errorf("no format or id: %w", tarn.ErrDamaged)
 	case c.Encryption == "none" && c.Key == "":

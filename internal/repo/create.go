@@ -1,7 +1,6 @@
 package repo
 
 import (
-	"bytes"
 	"context"
 	_ "embed"
 	"errors"
@@ -32,20 +31,16 @@ type CreateOptions struct {
 	Options      // Cache, Log, Now and UI of the repository that is returned
 }
 
-// ErrConfigLost says that there are objects of a repository, and no tarn.json
-// that goes with them.
-var ErrConfigLost = errors.New(configName + " is lost")
-
 // Create makes a repository in s, which must not hold one (fs.ErrExist), nor
-// what is left of one (ErrConfigLost). tarn.json comes last, so that a killed
-// Create leaves no repository.
+// what is left of one (ErrConfigLost). tarn.json comes last; what a killed
+// Create leaves before it, Mend completes.
 func Create(ctx context.Context, s storage.Storage, opts CreateOptions) (*Repo, error) {
 	if _, err := s.Stat(ctx, configName); err == nil {
 		return nil, fmt.Errorf("%s holds a repository already: %w", s.Location(), fs.ErrExist)
 	} else if !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("looking for a repository in %s: %w", s.Location(), err)
 	}
-	if left, err := leftover(ctx, s); err != nil {
+	if left, err := leftover(ctx, s, append(contentPrefixes, keysPrefix)); err != nil {
 		return nil, err
 	} else if left != "" {
 		return nil, fmt.Errorf("%w: %s is there without it", ErrConfigLost, left)
@@ -67,16 +62,17 @@ func Create(ctx context.Context, s storage.Storage, opts CreateOptions) (*Repo, 
 	if err != nil {
 		return nil, err
 	}
-	if opts.Encrypt {
-		if err := createKeys(ctx, s, &cfg, data, key, opts, now()); err != nil {
-			return nil, err
-		}
-	}
-	_, err = s.Put(ctx, recoveryName, bytes.NewReader(recoveryText), storage.PutOptions{MaxSize: int64(len(recoveryText))})
-	if err != nil && !errors.Is(err, fs.ErrExist) {
+	k, err := firstKeys(&cfg, data, key, opts, now())
+	if err != nil {
 		return nil, err
 	}
-	if _, err := s.Put(ctx, configName, bytes.NewReader(data), storage.PutOptions{MaxSize: int64(len(data))}); err != nil {
+	if err := putKeys(ctx, s, key, k); err != nil {
+		return nil, err
+	}
+	if err := putWhole(ctx, s, recoveryName, recoveryText); err != nil && !errors.Is(err, fs.ErrExist) {
+		return nil, err
+	}
+	if err := putWhole(ctx, s, configName, data); err != nil {
 		return nil, err
 	}
 	o := opts.Options
@@ -84,10 +80,12 @@ func Create(ctx context.Context, s storage.Storage, opts CreateOptions) (*Repo, 
 	return Open(ctx, s, o)
 }
 
-// leftover names an object of the content of a repository; "" if there is none.
-// Keys alone are what a killed Create leaves.
-func leftover(ctx context.Context, s storage.Storage) (string, error) {
-	for _, prefix := range []string{snapshotPrefix, archivesPrefix, indexesPrefix, treesPrefix} {
+// contentPrefixes are those of the objects that backups write.
+var contentPrefixes = []string{snapshotPrefix, archivesPrefix, indexesPrefix, treesPrefix}
+
+// leftover names an object below one of the prefixes; "" if there is none.
+func leftover(ctx context.Context, s storage.Storage, prefixes []string) (string, error) {
+	for _, prefix := range prefixes {
 		for obj, err := range s.List(ctx, prefix) {
 			if err != nil {
 				return "", fmt.Errorf("looking for a repository in %s: %w", s.Location(), err)
@@ -98,44 +96,36 @@ func leftover(ctx context.Context, s storage.Storage) (string, error) {
 	return "", nil
 }
 
-// createKeys makes the first keys object.
-func createKeys(ctx context.Context, s storage.Storage, cfg *Config, config []byte, key Key, opts CreateOptions, now time.Time) error {
+// firstKeys makes the first keys object.
+func firstKeys(cfg *Config, config []byte, key Key, opts CreateOptions, now time.Time) (keysObject, error) {
+	k := keysObject{Repository: cfg.ID, Config: string(config)}
+	if !opts.Encrypt {
+		return makeKeys(k, key, nil, nil, now)
+	}
 	id, err := age.GenerateX25519Identity()
 	if err != nil {
-		return err
+		return k, err
 	}
 	lines := []Recipient{{Recipient: id.Recipient().String(), Direct: true, Label: labelRepository, Created: now.UTC()}}
 	for _, text := range opts.Recipients {
 		_, direct, err := ParseRecipient(text, opts.UI.plugin())
 		if err != nil {
-			return err
+			return k, err
 		}
 		lines = append(lines, Recipient{Recipient: text, Direct: direct, Created: now.UTC()})
 	}
 	if opts.Passphrase != "" {
 		line, err := newPassphrase(opts.Passphrase, "passphrase", now.UTC())
 		if err != nil {
-			return err
+			return k, err
 		}
 		lines = append(lines, line)
 	}
 	if len(lines) == 1 {
 		if err := opts.SaveIdentity(id, cfg.ID, cfg.Key); err != nil {
-			return err
+			return k, err
 		}
 	}
-	k, err := makeKeys(keysObject{Repository: cfg.ID, Config: digest(config), Recipients: lines}, key, []*age.X25519Identity{id}, opts.UI, now)
-	if err != nil {
-		return err
-	}
-	return putKeys(ctx, s, key, k)
-}
-
-func putKeys(ctx context.Context, s storage.Storage, key Key, k keysObject) error {
-	data, err := seal(key, labelKeys, &k)
-	if err != nil {
-		return err
-	}
-	_, err = s.Put(ctx, keysKey(k.ID), bytes.NewReader(data), storage.PutOptions{MaxSize: int64(len(data))})
-	return err
+	k.Recipients = lines
+	return makeKeys(k, key, []*age.X25519Identity{id}, opts.UI, now)
 }

@@ -66,6 +66,13 @@ func TestGoldenRepository(t *testing.T) {
 				t.Errorf("%+v with %d recipients", r.Config, len(r.ObjectRecipients()))
 			}
 			goldenSnapshot(t, r)
+			lost := load(t, dir)
+			lost.Drop("tarn.json")
+			if by, err := repo.Open(t.Context(), lost, opts); err != nil || by.Config != r.Config {
+				t.Errorf("without tarn.json: %v", err)
+			} else if _, err := by.Mend(t.Context()); err != nil || !bytes.Equal(lost.Bytes("tarn.json"), load(t, dir).Bytes("tarn.json")) {
+				t.Errorf("mending tarn.json: %v", err)
+			}
 		})
 	}
 }

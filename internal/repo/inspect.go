@@ -3,7 +3,6 @@ package repo
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -91,7 +90,7 @@ func (r *Repo) named(obj storage.Object) Listed {
 	case strings.HasPrefix(key, snapshotPrefix):
 		l.Snapshot, err = tarn.ParseSnapshotID(inner(snapshotPrefix, ".json"+r.suffix()))
 		return known(KindSnapshot, err)
-	case strings.HasPrefix(key, keysPrefix) && r.Encrypted():
+	case strings.HasPrefix(key, keysPrefix):
 		l.Keys, err = tarn.ParseKeysID(inner(keysPrefix, ".json"))
 		return known(KindKeys, err)
 	}
@@ -163,35 +162,27 @@ func (b markedBody) Read(p []byte) (int, error) {
 }
 
 // CheckConfig reads tarn.json again: it must be what the repository was opened
-// by, to the byte, since the keys objects name its hash.
+// by, to the byte, since the keys objects hold it.
 func (r *Repo) CheckConfig(ctx context.Context) error {
 	data, err := readSmall(ctx, r.storage, configName, maxConfig)
-	if err == nil && digest(data) != r.config {
+	if err == nil && string(data) != r.config {
 		err = fmt.Errorf("%s is not what the repository was opened by: %w", configName, tarn.ErrDamaged)
 	}
 	return err
 }
 
-// KeysInForce returns the id of the keys object by which the repository was
-// opened; "" if it is not encrypted.
-func (r *Repo) KeysInForce() tarn.KeysID {
-	if r.keys == nil {
-		return ""
-	}
-	return r.keys.id
-}
-
-// CheckKeys reads a keys object and refuses what is not authentic.
-func (r *Repo) CheckKeys(ctx context.Context, id tarn.KeysID) error {
+// CheckKeys reads a keys object, refuses what is not authentic, and reports
+// whether it is a copy of the one in force.
+func (r *Repo) CheckKeys(ctx context.Context, id tarn.KeysID) (inForce bool, err error) {
 	data, err := readSmall(ctx, r.storage, keysKey(id), maxKeys)
 	if err != nil {
-		return err
+		return false, err
 	}
-	k := &storedKeys{id: id, data: data}
-	if err := json.Unmarshal(data, &k.keysObject); err != nil {
-		return fmt.Errorf("%w: %w", tarn.ErrDamaged, err)
+	k, err := parseKeys(id, data)
+	if err == nil {
+		err = r.checkKeys(k)
 	}
-	return r.checkKeys(k)
+	return err == nil && (r.keys == nil || k.Secret == r.keys.Secret), err
 }
 
 // CheckRecovery compares RECOVERY.txt, whose commands a person runs, with what

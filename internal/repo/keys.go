@@ -18,15 +18,16 @@ import (
 )
 
 // keysObject is keys/<id>.json (docs/format.md, "The repository's key and keys/").
+// That of an unencrypted repository only keeps the text of tarn.json.
 type keysObject struct {
 	Format     int         `json:"format"`
 	ID         tarn.KeysID `json:"id"`
 	Created    time.Time   `json:"created"`
 	Repository string      `json:"repository"`
-	Config     string      `json:"config"`
+	Config     string      `json:"config"` // the text of tarn.json
 	Previous   tarn.KeysID `json:"previous,omitempty"`
-	Recipients []Recipient `json:"recipients"`
-	Secret     string      `json:"secret"`
+	Recipients []Recipient `json:"recipients,omitempty"`
+	Secret     string      `json:"secret,omitempty"`
 }
 
 // secret is the plaintext of a keys object's secret.
@@ -59,17 +60,32 @@ func (s *secret) open() (key Key, ids []*age.X25519Identity, err error) {
 	return key, ids, nil
 }
 
-// storedKeys is a keys object with its bytes, whose MAC is over them.
+// storedKeys is a keys object with its bytes up to the sum, whose MAC is over them.
 type storedKeys struct {
 	keysObject
-	id   tarn.KeysID // in the name
-	data []byte
+	id     tarn.KeysID // in the name
+	sealed []byte
 }
+
+// ErrKeysLost says that every keys object is missing or damaged, so that an
+// identity finds nothing to open.
+var ErrKeysLost = fmt.Errorf("every object in keys/ is missing or %w", tarn.ErrDamaged)
 
 // warnKeys reports a keys object that is not used. Whoever can write to the
 // storage can put one there, and it must not lock the owner out.
 func (r *Repo) warnKeys(name string, err error) {
-	r.log.Warn("ignoring a keys object that is not authentic", "name", name, "error", err)
+	what := "ignoring a keys object that is damaged (`tarn rebuild` stores it again)"
+	switch {
+	case errors.Is(err, ErrForeignKeys):
+		what = "ignoring a keys object of another repository"
+	case errors.Is(err, tarn.ErrNotAuthentic):
+		what = "ignoring a keys object that somebody without the repository's key wrote"
+	case !errors.Is(err, tarn.ErrDamaged):
+		what = "ignoring a keys object that can't be used"
+	}
+	if _, said := r.warned.LoadOrStore(name, true); !said {
+		r.log.Warn(what, "name", name, "error", err)
+	}
 }
 
 // listKeys lists the keys objects, oldest first.
@@ -90,29 +106,41 @@ func (r *Repo) listKeys(ctx context.Context) ([]tarn.KeysID, error) {
 	return all, nil
 }
 
+// parseKeys reads a keys object as far as that needs no key.
+func parseKeys(id tarn.KeysID, data []byte) (*storedKeys, error) {
+	sealed, err := checkSum(data)
+	if err != nil {
+		return nil, err
+	}
+	k := &storedKeys{id: id, sealed: sealed}
+	if err := json.Unmarshal(sealed, &k.keysObject); err != nil {
+		return nil, fmt.Errorf("%w: %w", tarn.ErrDamaged, err)
+	}
+	return k, nil
+}
+
 // loadKeys reads a keys object. It returns nil for one that can't be used
 // whatever the key is, after a warning. One at a time is held in memory, since
 // anybody may have put many there.
 func (r *Repo) loadKeys(ctx context.Context, id tarn.KeysID) (*storedKeys, error) {
 	data, err := readSmall(ctx, r.storage, keysKey(id), maxKeys)
-	k := &storedKeys{id: id, data: data}
+	var k *storedKeys
 	if err == nil {
-		if err = json.Unmarshal(data, &k.keysObject); err == nil {
-			return k, nil
-		}
-		err = fmt.Errorf("%w: %w", tarn.ErrDamaged, err)
+		k, err = parseKeys(id, data)
 	}
-	for _, lost := range []error{tarn.ErrDamaged, tarn.ErrCold, tarn.ErrThawing, fs.ErrNotExist} {
-		if errors.Is(err, lost) {
-			r.warnKeys(keysKey(id), err)
-			return nil, nil
-		}
+	if err == nil {
+		return k, nil
+	}
+	if Worthless(err) || Unverified(err) {
+		r.warnKeys(keysKey(id), err)
+		return nil, nil
 	}
 	return nil, err
 }
 
 // inForce returns the newest authentic keys object.
 func (r *Repo) inForce(ctx context.Context, all []tarn.KeysID) (*storedKeys, error) {
+	result := ErrKeysLost
 	for _, id := range slices.Backward(all) {
 		k, err := r.loadKeys(ctx, id)
 		if err != nil {
@@ -120,18 +148,26 @@ func (r *Repo) inForce(ctx context.Context, all []tarn.KeysID) (*storedKeys, err
 		} else if k == nil {
 			continue
 		}
-		if err := r.checkKeys(k); err != nil {
+		switch err := r.checkKeys(k); {
+		case err == nil:
+			return k, nil
+		case errors.Is(err, errConfigChanged):
+			return nil, err
+		default:
 			r.warnKeys(keysKey(id), err)
-			continue
+			result = fmt.Errorf("no object in keys/ is authentic: %w", tarn.ErrNotAuthentic)
 		}
-		return k, nil
 	}
-	return nil, fmt.Errorf("no keys object of %s is authentic: %w", r.storage.Location(), tarn.ErrNotAuthentic)
+	return nil, fmt.Errorf("opening the keys of %s: %w", r.storage.Location(), result)
 }
 
 // ErrForeignKeys says that a keys object names another repository, as the one
 // does that a killed init has left. It is never used, whoever wrote it.
 var ErrForeignKeys = errors.New("keys of another repository")
+
+// errConfigChanged says that an authentic keys object has another tarn.json
+// than the repository was opened by. Of the two the keys object is right.
+var errConfigChanged = fmt.Errorf("%s is not what it was made as: %w", configName, tarn.ErrNotAuthentic)
 
 // checkKeys refuses a keys object that was not written for this repository by
 // a holder of its key.
@@ -139,17 +175,21 @@ func (r *Repo) checkKeys(k *storedKeys) error {
 	if k.Repository != r.Config.ID {
 		return fmt.Errorf("%w: %w", ErrForeignKeys, tarn.ErrNotAuthentic)
 	}
-	if err := checkSeal(r.key, labelKeys, k.data); err != nil {
+	if err := checkSeal(r.key, labelKeys, k.sealed); err != nil {
 		return err
 	}
-	if k.ID != k.id || k.Config != r.config {
-		return fmt.Errorf("it was written for another name or configuration: %w", tarn.ErrNotAuthentic)
+	if k.ID != k.id {
+		return fmt.Errorf("it was written under another name: %w", tarn.ErrNotAuthentic)
+	}
+	if k.Config != r.config {
+		return errConfigChanged
 	}
 	return nil
 }
 
 // makeKeys builds a keys object: the repository identities are ids, newest
-// first, and the secret is encrypted to all recipients.
+// first, and the secret is encrypted to all recipients. Without recipients, of
+// an unencrypted repository, there is none.
 func makeKeys(k keysObject, key Key, ids []*age.X25519Identity, ui *UI, now time.Time) (keysObject, error) {
 	var to []age.Recipient
 	for _, line := range k.Recipients {
@@ -163,7 +203,9 @@ func makeKeys(k keysObject, key Key, ids []*age.X25519Identity, ui *UI, now time
 	if err != nil {
 		return k, err
 	}
-	if k.Secret, err = armored(plain, to...); err != nil {
+	if len(to) == 0 {
+		// Nothing is secret.
+	} else if k.Secret, err = armored(plain, to...); err != nil {
 		return k, fmt.Errorf("encrypting the repository's key to its recipients: %w", err)
 	}
 	var random [8]byte

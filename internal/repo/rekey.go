@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	"filippo.io/age"
 
@@ -40,6 +41,9 @@ func (r *Repo) Rekey(ctx context.Context, change Rekey) error {
 	if !r.Encrypted() {
 		return fmt.Errorf("changing the recipients of %s: it is not encrypted", r.storage.Location())
 	}
+	if err := r.Writable(); err != nil {
+		return err
+	}
 	latest, ids, err := r.latestKeys(ctx)
 	if err != nil {
 		return fmt.Errorf("changing the recipients: %w", err)
@@ -58,14 +62,13 @@ func (r *Repo) Rekey(ctx context.Context, change Rekey) error {
 	}
 	k := keysObject{Repository: r.Config.ID, Config: r.config, Previous: latest.ID, Recipients: lines}
 	now := r.now()
-	if !now.After(latest.ID.Time()) { // the newer object has the greater id, whatever the clock says
-		now = latest.ID.Time()
+	// The newer object has the greater id, whatever the clock says, and a later
+	// time than each copy of the older.
+	if least := latest.ID.Time().Add(time.Second); now.Before(least) {
+		now = least
 	}
-	for k.ID <= latest.ID {
-		if k, err = makeKeys(k, r.key, ids, r.ui, now); err != nil {
-			return err
-		}
-		now = now.Add(1e9)
+	if k, err = makeKeys(k, r.key, ids, r.ui, now); err != nil {
+		return err
 	}
 	return putKeys(ctx, r.storage, r.key, k)
 }

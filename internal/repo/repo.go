@@ -1,11 +1,9 @@
 package repo
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"slices"
 	"sync"
@@ -34,6 +32,14 @@ func (u *UI) plugin() *plugin.ClientUI {
 	return u.Plugin
 }
 
+// once asks for the passphrase at most once: copies of the keys have the same.
+func (u *UI) once() *UI {
+	if u == nil || u.Passphrase == nil {
+		return u
+	}
+	return &UI{Passphrase: sync.OnceValues(u.Passphrase), Plugin: u.Plugin}
+}
+
 // Known is what this machine remembers of a repository that it has seen.
 type Known struct {
 	ID  string // of tarn.json
@@ -53,6 +59,8 @@ type Options struct {
 	Cache       Cache
 	Log         *slog.Logger
 	Now         func() time.Time
+
+	warned *sync.Map
 }
 
 // Repo is an open repository. Its methods may be called at the same time.
@@ -64,47 +72,22 @@ type Repo struct {
 	now        func() time.Time
 	key        Key
 	keys       *storedKeys // in force; nil if not encrypted
-	config     string      // digest of tarn.json
+	config     string      // the text of tarn.json
+	lost       error       // what is wrong with tarn.json, if it was opened by a copy
+	warned     *sync.Map   // keys objects by name, that were warned of
 	recipients []age.Recipient
 	ui         *UI
 	given      func() ([]age.Identity, error) // of Options, once
 	identities func() ([]*age.X25519Identity, error)
 }
 
-// Open opens the repository in s. One that is not there is fs.ErrNotExist;
-// tarn.ErrNoIdentity means that an identity is needed and none fits.
-func Open(ctx context.Context, s storage.Storage, opts Options) (*Repo, error) {
-	data, err := readSmall(ctx, s, configName, maxConfig)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("no repository in %s: %w", s.Location(), fs.ErrNotExist)
-	} else if err != nil {
-		return nil, err
-	}
-	cfg, err := ParseConfig(data)
-	if err != nil {
-		return nil, fmt.Errorf("%s of %s: %w", configName, s.Location(), err)
-	}
-	r := newRepo(s, cfg, data, opts)
-	if k := opts.Known; k != nil && (k.ID != cfg.ID || k.Key.IsZero() == r.Encrypted() || r.Encrypted() && k.Key.Fingerprint() != cfg.Key) {
-		return nil, fmt.Errorf("%s is not the repository that this machine knows there (id %.8s, now %.8s): %w", s.Location(), k.ID, cfg.ID, tarn.ErrNotAuthentic)
-	}
-	if f := opts.Fingerprint; f != nil {
-		// Also if it says that it is not encrypted: whoever can write to the
-		// storage can say so.
-		if want := f(cfg.ID); want != "" && want != cfg.Key {
-			return nil, fmt.Errorf("%s does not have the key that the identity file names: %w", s.Location(), tarn.ErrNotAuthentic)
-		}
-	}
-	if !r.Encrypted() {
-		return r, nil
-	}
-	return r, r.unlock(ctx, opts)
-}
-
 func newRepo(s storage.Storage, cfg Config, data []byte, opts Options) *Repo {
-	r := &Repo{Config: cfg, storage: s, cache: opts.Cache, log: opts.Log, now: opts.Now, config: digest(data), ui: opts.UI}
+	r := &Repo{Config: cfg, storage: s, cache: opts.Cache, log: opts.Log, now: opts.Now, config: string(data), ui: opts.UI, warned: opts.warned}
 	if r.log == nil {
 		r.log = slog.New(slog.DiscardHandler)
+	}
+	if r.warned == nil {
+		r.warned = new(sync.Map)
 	}
 	if r.now == nil {
 		r.now = time.Now
@@ -121,12 +104,7 @@ func (r *Repo) unlock(ctx context.Context, opts Options) error {
 	if err != nil {
 		return err
 	}
-	r.given = sync.OnceValues(func() ([]age.Identity, error) {
-		if opts.Identities == nil {
-			return nil, nil
-		}
-		return opts.Identities()
-	})
+	r.given = opts.Identities
 	var opened *storedKeys
 	var ids []*age.X25519Identity
 	if opts.Known != nil {
@@ -141,7 +119,7 @@ func (r *Repo) unlock(ctx context.Context, opts Options) error {
 		return err
 	}
 	r.identities = sync.OnceValues(func() ([]*age.X25519Identity, error) {
-		if opened != nil && opened.id == r.keys.id && bytes.Equal(opened.data, r.keys.data) {
+		if opened != nil && opened.Secret == r.keys.Secret {
 			return ids, nil // one question for a passphrase is enough
 		}
 		return r.openSecret(r.keys)
@@ -166,12 +144,12 @@ func (r *Repo) findKey(ctx context.Context, all []tarn.KeysID) (*storedKeys, []*
 	if err != nil {
 		return nil, nil, err
 	}
-	result := error(tarn.ErrNoIdentity)
+	result := ErrKeysLost
 	for _, id := range slices.Backward(all) {
 		k, err := r.loadKeys(ctx, id)
 		if err != nil {
 			return nil, nil, err
-		} else if k == nil {
+		} else if k == nil || k.Repository != r.Config.ID { // as a killed init leaves one
 			continue
 		}
 		key, ids, err := k.openSecret(list, r.ui)
@@ -183,7 +161,7 @@ func (r *Repo) findKey(ctx context.Context, all []tarn.KeysID) (*storedKeys, []*
 			r.warnKeys(keysKey(id), fmt.Errorf("its key is not that of %s: %w", configName, tarn.ErrNotAuthentic))
 			result = tarn.ErrNotAuthentic
 		case errors.Is(err, tarn.ErrNoIdentity):
-			if result == tarn.ErrNoIdentity { // of the newest, which says more
+			if result == ErrKeysLost { // of the newest, which says more
 				result = err
 			}
 		default:
@@ -200,7 +178,9 @@ func (r *Repo) Encrypted() bool { return r.Config.Encryption == "age" }
 func (r *Repo) Storage() storage.Storage { return r.storage }
 
 // Known returns what the machine should remember of the repository.
-func (r *Repo) Known() Known { return Known{ID: r.Config.ID, Key: r.key} }
+func (r *Repo) Known() Known {
+	return Known{ID: r.Config.ID, Key: r.key}
+}
 
 // ObjectRecipients returns what archives are encrypted to; nil if they are not.
 func (r *Repo) ObjectRecipients() []age.Recipient { return r.recipients }

@@ -69,3 +69,30 @@ func unsealable(key Key) error {
 	}
 	return tarn.ErrNotAuthentic
 }
+
+// A keys object is sealed JSON with one more member at its end, a plain sum of
+// all before: it tells damage, also of the MAC, from what a stranger wrote, and
+// tells it to who doesn't know the key yet.
+const (
+	sumOpen  = `,"sum":"`
+	sumLen   = len(sumOpen) + 64 + len(sealClose)
+	sumAfter = "}\n" // of the sealed JSON, which the sum takes the place of
+)
+
+func sealKeys(key Key, k *keysObject) ([]byte, error) {
+	data, err := seal(key, labelKeys, k)
+	if err != nil {
+		return nil, err
+	}
+	data = bytes.TrimSuffix(data, []byte(sumAfter))
+	return append(data, sumOpen+digest(data)+sealClose...), nil
+}
+
+// checkSum returns the sealed JSON in a keys object.
+func checkSum(data []byte) ([]byte, error) {
+	n := max(len(data)-sumLen, 0)
+	if string(data[n:]) != sumOpen+digest(data[:n])+sealClose {
+		return nil, fmt.Errorf("its sum is wrong: %w", tarn.ErrDamaged)
+	}
+	return append(bytes.Clone(data[:n]), sumAfter...), nil
+}

@@ -172,6 +172,13 @@ def seal(key, label, value):
     return body + b',"mac":"' + mac(key, label, body).encode() + b'"}\n'
 
 
+def keys(key, config, **more):
+    """A keys object: sealed JSON with a sum of all that is before it."""
+    value = {"format": 1, "id": KEYS, "created": "2026-11-24T02:46:39Z", "repository": ID, "config": config.decode(), **more}
+    sealed = seal(key, b"keys", value)[:-2]
+    return sealed + b',"sum":"' + SHA(sealed).encode() + b'"}\n'
+
+
 def tree_id(key, lines):
     return hashlib.sha256(lines).hexdigest() if key is None else mac(key, b"tree", lines)
 
@@ -275,16 +282,17 @@ def repository(folder, encrypted):
     put(folder + "/tarn.json", config)
     put(folder + "/RECOVERY.txt", b"golden\n")
     recipient = None
-    if encrypted:
+    if not encrypted:
+        put(folder + "/keys/" + KEYS + ".json", keys(None, config))
+    else:
         identity = run("age-keygen", stderr=subprocess.DEVNULL).decode()
         secret = identity.strip().splitlines()[-1]
         recipient = run("age-keygen", "-y", stdin=identity.encode()).decode().strip()
         put(folder + ".identity.txt", ("# tarn key: %s %s\n%s" % (ID, fingerprint(KEY), identity)).encode())
         plain = json.dumps({"key": base64.b64encode(KEY).decode(), "identities": [secret]}).encode()
-        put(folder + "/keys/" + KEYS + ".json", seal(KEY, b"keys", {
-            "format": 1, "id": KEYS, "created": "2026-11-24T02:46:39Z", "repository": ID, "config": SHA(config),
-            "recipients": [{"recipient": recipient, "direct": True, "label": "repository", "created": "2026-11-24T02:46:39Z"}],
-            "secret": run("age", "-a", "-r", recipient, stdin=plain).decode()}))
+        put(folder + "/keys/" + KEYS + ".json", keys(
+            KEY, config, recipients=[{"recipient": recipient, "direct": True, "label": "repository", "created": "2026-11-24T02:46:39Z"}],
+            secret=run("age", "-a", "-r", recipient, stdin=plain).decode()))
     seal_object = (lambda b: age(b, recipient)) if encrypted else (lambda b: b)
 
     with tempfile.TemporaryDirectory() as root:
