@@ -115,6 +115,11 @@ func (r *run) keys(ctx context.Context) error {
 			whole++
 		case errors.Is(err, repo.ErrForeignKeys):
 			r.note("keys/%s.json is of another repository, as a killed init leaves one; nothing uses it", id)
+		case errors.Is(err, repo.ErrConfigChanged):
+			whole = repo.KeysCopies // it is whole itself
+			if _, err := r.fault(ctx, "tarn.json", err); err != nil {
+				return err
+			}
 		case err != nil:
 			odd[id] = err
 		}

@@ -151,7 +151,7 @@ func (r *Repo) inForce(ctx context.Context, all []tarn.KeysID) (*storedKeys, err
 		switch err := r.checkKeys(k); {
 		case err == nil:
 			return k, nil
-		case errors.Is(err, errConfigChanged):
+		case errors.Is(err, ErrConfigChanged):
 			return nil, err
 		default:
 			r.warnKeys(keysKey(id), err)
@@ -165,9 +165,9 @@ func (r *Repo) inForce(ctx context.Context, all []tarn.KeysID) (*storedKeys, err
 // does that a killed init has left. It is never used, whoever wrote it.
 var ErrForeignKeys = errors.New("keys of another repository")
 
-// errConfigChanged says that an authentic keys object has another tarn.json
+// ErrConfigChanged says that an authentic keys object has another tarn.json
 // than the repository was opened by. Of the two the keys object is right.
-var errConfigChanged = fmt.Errorf("%s is not what it was made as: %w", configName, tarn.ErrNotAuthentic)
+var ErrConfigChanged = fmt.Errorf("%s is not what it was made as: %w", configName, tarn.ErrNotAuthentic)
 
 // checkKeys refuses a keys object that was not written for this repository by
 // a holder of its key.
@@ -182,7 +182,7 @@ func (r *Repo) checkKeys(k *storedKeys) error {
 		return fmt.Errorf("it was written under another name: %w", tarn.ErrNotAuthentic)
 	}
 	if k.Config != r.config {
-		return errConfigChanged
+		return ErrConfigChanged
 	}
 	return nil
 }

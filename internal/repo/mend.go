@@ -56,7 +56,8 @@ var ErrConfigStays = errors.New("the damaged " + configName + " is still there, 
 
 // Mend stores again what is lost of tarn.json and of the copies of the keys
 // object in force, and returns the names of what it stored. It needs no
-// identity. A tarn.json that has to be moved away first is ErrConfigStays.
+// identity. A tarn.json that has to be moved away first is ErrConfigStays. No
+// other method may run beside it.
 func (r *Repo) Mend(ctx context.Context) (stored []string, err error) {
 	if r.lost != nil {
 		err := putWhole(ctx, r.storage, configName, []byte(r.config))
@@ -99,7 +100,9 @@ func (r *Repo) wholeKeys(ctx context.Context) (k keysObject, n int, err error) {
 		switch {
 		case inForce:
 			n++
-		case err != nil && !Worthless(err) && !Unverified(err), errors.Is(err, errConfigChanged):
+		case errors.Is(err, ErrConfigChanged): // which opening an unencrypted one doesn't see
+			return k, 0, ErrConfigStays
+		case err != nil && !Worthless(err) && !Unverified(err):
 			return k, 0, err
 		}
 	}
