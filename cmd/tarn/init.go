@@ -70,8 +70,11 @@ func (g *globals) create(ctx context.Context, dirs machine.Dirs, location string
 	if _, err := archive.ParseLevel(f.compression); err != nil {
 		return nil, err
 	}
-	if f.plain && (len(f.recipients) > 0 || f.passphrase) {
-		return nil, errors.New("--no-encryption does not go with --recipient or --passphrase")
+	if err := f.check(); err != nil {
+		return nil, err
+	}
+	if err := g.checkIdentities(); err != nil {
+		return nil, err
 	}
 	opts := repo.CreateOptions{
 		Encrypt: !f.plain, Recipients: f.recipients, StorageClass: class, Compression: f.compression, Options: g.options(dirs),
@@ -114,10 +117,31 @@ func (g *globals) create(ctx context.Context, dirs machine.Dirs, location string
 	return &opened{r, dirs, location, contents}, g.remember(dirs, location, r, nil)
 }
 
+// check refuses what can't be done, before anything is made.
+func (f initFlags) check() error {
+	others := len(f.recipients) > 0 || f.passphrase
+	switch {
+	case f.plain && others:
+		return errors.New("--no-encryption does not go with --recipient or --passphrase")
+	case f.identityFile != "" && (f.plain || others):
+		return errors.New("--identity-file is for the new identity, which is made without --recipient, --passphrase and --no-encryption only")
+	case f.identityFile != "":
+		if err := machine.CheckIdentityFile(f.identityFile); err != nil {
+			return hinted{fmt.Errorf("--identity-file: %w", err), "Name a file that is not there yet, or one with age identities."}
+		}
+	}
+	if err := checkRecipients(f.recipients); err != nil {
+		return hinted{fmt.Errorf("--recipient: %w", err), hintFor(err)}
+	}
+	return nil
+}
+
 // created tells the user what was made, and what losing the identity means.
 func (g *globals) created(location string, r *repo.Repo, identity string) {
 	if g.json {
-		g.printJSON(map[string]any{"repository": location, "id": r.Config.ID, "encryption": r.Config.Encryption, "key": r.Config.Key, "identity_file": identity})
+		doc := repositoryDoc(location, r)
+		doc["type"], doc["identity_file"], doc["recipients"] = "repository", identity, recipientDocs(r.Recipients())
+		g.printJSON(doc)
 		return
 	}
 	if g.quiet {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"slices"
 	"text/tabwriter"
 	"time"
 
@@ -37,13 +38,9 @@ func newKeyList(g *globals) *cobra.Command {
 
 func (g *globals) listKeys(o *opened) error {
 	if g.json {
-		for _, r := range o.Recipients() {
-			r.Identity = "" // long, and of no use here
-			if err := g.printJSON(r); err != nil {
-				return err
-			}
-		}
-		return nil
+		doc := repositoryDoc(o.location, o.Repo)
+		doc["recipients"] = recipientDocs(o.Recipients())
+		return g.printJSON(doc)
 	}
 	if !o.Encrypted() {
 		g.say("The repository is not encrypted.")
@@ -64,6 +61,12 @@ func newKeyAdd(g *globals) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "add [RECIPIENT]...", Short: "Add recipients", Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 && !passphrase {
+				return fmt.Errorf("name a recipient (age1…, ssh-ed25519 …), or use --passphrase")
+			}
+			if err := checkRecipients(args); err != nil {
+				return err
+			}
 			change := repo.Rekey{Add: args, Label: label}
 			if passphrase {
 				p, err := g.newPassphrase()
@@ -71,9 +74,6 @@ func newKeyAdd(g *globals) *cobra.Command {
 					return err
 				}
 				change.Passphrase = p
-			}
-			if len(args) == 0 && !passphrase {
-				return fmt.Errorf("name a recipient (age1…, ssh-ed25519 …), or use --passphrase")
 			}
 			return g.rekey(cmd.Context(), change)
 		},
@@ -106,6 +106,7 @@ What was written before stays readable with the old one.`,
 func (g *globals) rekey(ctx context.Context, change repo.Rekey) error {
 	return g.with(ctx, func(o *opened) error {
 		path := o.dirs.Identity(o.Config.ID)
+		var saved string
 		// The new identity goes beside the old where this machine has that; a
 		// repository whose identity lives only in its secret keeps it so.
 		change.Save = func(id *age.X25519Identity, repository, fingerprint string) error {
@@ -114,16 +115,108 @@ func (g *globals) rekey(ctx context.Context, change repo.Rekey) error {
 			if notExist(err) && !alone {
 				return nil
 			}
-			if err := machine.SaveIdentity(path, id, repository, fingerprint, g.now().UTC().Format(time.RFC3339)); err != nil {
-				return err
-			}
-			g.say("The new identity is in %s: keep a copy of that file somewhere else.", path)
-			return nil
+			saved = path
+			return machine.SaveIdentity(path, id, repository, fingerprint, g.now().UTC().Format(time.RFC3339))
 		}
-		if err := o.Rekey(ctx, change); err != nil {
+		before := o.Recipients()
+		after, err := o.Rekey(ctx, change)
+		if err != nil {
 			return err
 		}
-		g.say("The recipients are changed, for everything that is written from now on.")
-		return nil
+		return g.rekeyed(o, rekeyed{change: change, added: without(after, before), removed: without(before, after), now: after, saved: saved})
 	})
+}
+
+// rekeyed is what a change of the recipients has done.
+type rekeyed struct {
+	change              repo.Rekey
+	added, removed, now []repo.Recipient
+	saved               string // the file of the new identity; empty if it is in the repository's secret alone
+}
+
+// without returns the recipients of list that are not in other.
+func without(list, other []repo.Recipient) (only []repo.Recipient) {
+	for _, r := range list {
+		if !slices.ContainsFunc(other, func(o repo.Recipient) bool { return o.Recipient == r.Recipient }) {
+			only = append(only, r)
+		}
+	}
+	return only
+}
+
+// rekeyed tells the user what was changed, and what follows from it.
+func (g *globals) rekeyed(o *opened, d rekeyed) error {
+	renewed := d.change.New || len(d.change.Remove) > 0
+	if g.json {
+		doc := repositoryDoc(o.location, o.Repo)
+		doc["added"], doc["removed"], doc["recipients"] = recipientDocs(d.added), recipientDocs(d.removed), recipientDocs(d.now)
+		doc["renewed"], doc["identity_file"] = renewed, d.saved
+		return g.printJSON(doc)
+	}
+	if !renewed {
+		for _, r := range d.added {
+			g.say("Added %s", nameOf(r))
+		}
+		g.say("Its identity reads the whole repository, also what is there already.")
+		return nil
+	}
+	for _, r := range d.removed {
+		if !r.Repository() {
+			g.say("Removed %s", nameOf(r))
+		}
+	}
+	if len(d.change.Remove) > 0 {
+		g.say("Its identity keeps what it could read, and reads nothing that is written from now on.")
+	} else {
+		g.say("The repository has a new identity, to which everything is encrypted from now on.")
+	}
+	if d.saved != "" {
+		g.say("The new identity is in %s: keep a copy of that file somewhere else.", d.saved)
+	}
+	return nil
+}
+
+// nameOf names a recipient for people.
+func nameOf(r repo.Recipient) string {
+	if r.Label == "" {
+		return printable(r.Recipient)
+	}
+	return printable(r.Label) + ": " + printable(r.Recipient)
+}
+
+// repositoryDoc is what JSON says of the repository itself.
+func repositoryDoc(location string, r *repo.Repo) map[string]any {
+	return map[string]any{"repository": location, "id": r.Config.ID, "encryption": r.Config.Encryption, "key": r.Config.Key}
+}
+
+// recipientDoc is a recipient in JSON, without the secret of a passphrase.
+type recipientDoc struct {
+	Recipient  string    `json:"recipient"`
+	Label      string    `json:"label"`
+	Created    time.Time `json:"created"`
+	Direct     bool      `json:"direct"`
+	Passphrase bool      `json:"passphrase"`
+}
+
+func recipientDocs(list []repo.Recipient) []recipientDoc {
+	docs := []recipientDoc{}
+	for _, r := range list {
+		docs = append(docs, recipientDoc{r.Recipient, r.Label, r.Created, r.Direct, r.Identity != ""})
+	}
+	return docs
+}
+
+// checkRecipients refuses what is no recipient, before anything is asked or made.
+func checkRecipients(list []string) error {
+	for _, text := range list {
+		_, _, err := repo.ParseRecipient(text, nil)
+		if err == nil {
+			continue
+		}
+		if info, statErr := os.Stat(text); statErr == nil && !info.IsDir() {
+			return hinted{err, fmt.Sprintf("That is a file. Give the public key that is in it: \"$(cat %s)\"", text)}
+		}
+		return err
+	}
+	return nil
 }

@@ -12,6 +12,7 @@ import (
 	"syscall"
 	"unicode/utf8"
 
+	"filippo.io/age/plugin"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
@@ -166,6 +167,7 @@ func onlyProblems(err error) bool {
 func hintFor(err error) string {
 	var h hinted
 	var path *fs.PathError
+	var missing *plugin.NotFoundError
 	switch {
 	case errors.As(err, &h):
 		return h.hint
@@ -177,8 +179,8 @@ func hintFor(err error) string {
 		return "Nothing was written, to spare what is there. `tarn rebuild` writes tarn.json again; or name another place with --repo."
 	case errors.Is(err, repo.ErrConfigStays):
 		return "Move tarn.json away or delete it, and run `tarn rebuild` again: it writes a new one, from the copy in keys/."
-	case errors.Is(err, tarn.ErrNoIdentity):
-		return "Name the file with your identity: --identity FILE or TARN_IDENTITY."
+	case errors.As(err, &missing):
+		return "Install age-plugin-" + missing.Name + " where the system finds programs (PATH)."
 	case errors.Is(err, tarn.ErrNotAuthentic):
 		return "Somebody other than your machines may have written to the repository. Keep it as it is, and see `tarn check`."
 	case errors.Is(err, tarn.ErrDamaged):

@@ -5,12 +5,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 
-	"filippo.io/age"
 	"filippo.io/age/plugin"
 
 	"github.com/tarn-backup/tarn/internal/catalog"
@@ -73,6 +70,9 @@ func (g *globals) open(ctx context.Context) (*opened, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := g.checkIdentities(); err != nil {
+		return nil, err
+	}
 	s, err := g.storage(ctx, location, false)
 	if err != nil {
 		return nil, err
@@ -96,6 +96,9 @@ func (g *globals) openAt(ctx context.Context, dirs machine.Dirs, location string
 	case errors.Is(err, repo.ErrReplaced):
 		return nil, hinted{err, "If you made it anew on purpose, delete " + dirs.RecordPath(location)}
 	case err != nil:
+		return nil, err
+	}
+	if err := g.keys.suits(r); err != nil {
 		return nil, err
 	}
 	folder := dirs.Catalog(r.Config.ID)
@@ -136,9 +139,9 @@ func (g *globals) sync(ctx context.Context, o *opened) error {
 
 // options are those of every repository that is opened or made.
 func (g *globals) options(dirs machine.Dirs) repo.Options {
-	keys := &keyring{g: g, dirs: dirs}
+	g.keys = &keyring{g: g, dirs: dirs}
 	opts := repo.Options{
-		Identities: keys.load, Fingerprint: keys.fingerprint, Log: g.log, Now: g.now,
+		Identities: g.keys.load, Fingerprint: g.keys.fingerprint, Log: g.log, Now: g.now,
 		UI: &repo.UI{Plugin: g.pluginUI()},
 	}
 	if g.password != nil {
@@ -154,61 +157,6 @@ func (g *globals) options(dirs machine.Dirs) repo.Options {
 		}
 	}
 	return opts
-}
-
-// keyring loads the identities that the flags name, or else those in the
-// configuration folder, once.
-type keyring struct {
-	g            *globals
-	dirs         machine.Dirs
-	loaded       bool
-	ids          []age.Identity
-	fingerprints map[string]string
-	err          error
-}
-
-func (k *keyring) load() ([]age.Identity, error) {
-	if k.loaded {
-		return k.ids, k.err
-	}
-	k.loaded = true
-	k.fingerprints = map[string]string{}
-	paths := slices.Clone(k.g.identities)
-	if p := k.g.getenv("TARN_IDENTITY"); len(paths) == 0 && p != "" {
-		paths = []string{p}
-	}
-	if len(paths) == 0 {
-		if paths, k.err = k.dirs.Identities(); k.err != nil {
-			return nil, k.err
-		}
-	}
-	ask := machine.Ask{Plugin: k.g.pluginUI()}
-	if k.g.password != nil {
-		ask.Passphrase = func(what string) ([]byte, error) { return k.g.password("Passphrase of " + what + ": ") }
-	}
-	for _, p := range paths {
-		ids, fingerprints, err := machine.LoadIdentities(p, ask)
-		if err != nil {
-			k.err = err
-			return nil, err
-		}
-		k.ids = append(k.ids, ids...)
-		for repository, f := range fingerprints {
-			k.fingerprints[repository] = f
-		}
-	}
-	return k.ids, nil
-}
-
-// fingerprint is what the identities' files say of a repository's key. It does
-// not load them: a machine that knows the key needs no identity.
-func (k *keyring) fingerprint(repository string) string {
-	if len(k.g.identities) > 0 || k.g.getenv("TARN_IDENTITY") != "" {
-		k.load()
-	} else if data, err := os.ReadFile(k.dirs.Identity(repository)); err == nil {
-		return machine.KeyComment(data, repository)
-	}
-	return k.fingerprints[repository]
 }
 
 func (g *globals) pluginUI() *plugin.ClientUI {

@@ -40,6 +40,7 @@ type globals struct {
 	cpuProfile string
 	memProfile string
 	log        *slog.Logger
+	keys       *keyring // nil until a repository is opened or made
 }
 
 // run runs one command line and returns the exit code.
@@ -87,7 +88,7 @@ func run(ctx context.Context, e *env, args []string) int {
 		if code == exitInterrupted {
 			err = errors.New("interrupted")
 		}
-		complain(&mine, err)
+		complain(&mine, g.hintIdentity(err))
 	}
 	return code
 }

@@ -41,7 +41,7 @@ func scriptCode(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 // scriptJSON requires that each line of a file is a JSON document and that at
-// least one has all the given values: json stdout type=summary problems=0
+// least one has all the given values: json stdout type=summary list.0.name=x
 func scriptJSON(ts *testscript.TestScript, neg bool, args []string) {
 	if len(args) == 0 {
 		ts.Fatalf("usage: json FILE [MEMBER[.MEMBER]=VALUE]...")
@@ -70,6 +70,14 @@ func holds(doc map[string]any, want string) bool {
 	path, value, _ := strings.Cut(want, "=")
 	var at any = doc
 	for part := range strings.SplitSeq(path, ".") {
+		if list, ok := at.([]any); ok {
+			i, err := strconv.Atoi(part)
+			if err != nil || i >= len(list) {
+				return err == nil && value == ""
+			}
+			at = list[i]
+			continue
+		}
 		m, ok := at.(map[string]any)
 		if !ok {
 			return false

@@ -102,8 +102,12 @@ func (k *unreadKind) print(g *globals, one, many string) {
 		return ": "
 	}
 	if k.sealed > 0 {
-		fmt.Fprintf(g.stderr, "tarn: %s can't be read without the identity (--identity FILE or TARN_IDENTITY)%s%s\n",
-			formatCount(int64(k.sealed), one, many), among(k.sealed), printable(k.sealedName))
+		how := "without the identity"
+		if len(g.namedIdentities()) > 0 {
+			how = "with the identity that was given"
+		}
+		fmt.Fprintf(g.stderr, "tarn: %s can't be read %s (--identity FILE or TARN_IDENTITY)%s%s\n",
+			formatCount(int64(k.sealed), one, many), how, among(k.sealed), printable(k.sealedName))
 	}
 	if k.broken > 0 {
 		fmt.Fprintf(g.stderr, "tarn: %s can't be used (see `tarn check`)%s%s\n", formatCount(int64(k.broken), one, many), among(k.broken), printableError(k.brokenError))

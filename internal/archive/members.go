@@ -97,7 +97,7 @@ func (d *tarDecoder) open(ids []age.Identity) error {
 			return tarn.ErrNoIdentity
 		}
 		if plain, err = age.Decrypt(b, ids...); errors.As(err, new(*age.NoIdentityMatchError)) {
-			return fmt.Errorf("%w: %w", tarn.ErrNoIdentity, err)
+			return fmt.Errorf("%w: none at hand fits", tarn.ErrNoIdentity)
 		} else if err != nil {
 			return d.damage(err)
 		}

@@ -71,7 +71,7 @@ func payloadKey(header []byte, ids []age.Identity) (cipher.AEAD, error) {
 // meant, or the header is damaged. A plugin or a person may have failed as well.
 func unwrapError(err error, ids []age.Identity) error {
 	if errors.As(err, new(*age.NoIdentityMatchError)) {
-		return fmt.Errorf("%w: %w", tarn.ErrNoIdentity, err)
+		return fmt.Errorf("%w: none at hand fits", tarn.ErrNoIdentity)
 	}
 	for _, id := range ids {
 		switch id.(type) {

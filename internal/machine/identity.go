@@ -26,8 +26,8 @@ const keyComment = "# tarn key: "
 
 // SaveIdentity adds an identity of a repository to its file, newest first.
 func SaveIdentity(path string, id *age.X25519Identity, repository, fingerprint, created string) error {
-	old, err := os.ReadFile(path)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	old, err := readIdentityFile(path)
+	if err != nil {
 		return fmt.Errorf("saving the identity: %w", err)
 	}
 	var b bytes.Buffer
@@ -42,6 +42,38 @@ func SaveIdentity(path string, id *age.X25519Identity, repository, fingerprint, 
 	}
 	return nil
 }
+
+// CheckIdentityFile says whether SaveIdentity can add to the file: it is one of
+// age identities, empty, or not there.
+func CheckIdentityFile(path string) error {
+	_, err := readIdentityFile(path)
+	return err
+}
+
+// readIdentityFile reads a file that an identity is to be added to. An SSH key
+// or a picture would be lost by that.
+func readIdentityFile(path string) ([]byte, error) {
+	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s is there already, and no file", path)
+	}
+	data, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	} else if err != nil {
+		return nil, err
+	}
+	if len(bytes.TrimSpace(data)) == 0 {
+		return data, nil
+	}
+	if _, _, err := parseIdentities(path, data, Ask{}); err != nil {
+		return nil, fmt.Errorf("%s is there already, and no file of age identities", path)
+	}
+	return data, nil
+}
+
+// ErrLocked says that a file of identities has a passphrase, and nobody is there
+// to ask for it.
+var ErrLocked = errors.New("it has a passphrase, and there is no terminal to ask for it")
 
 // Ask is how an identity file asks the person at the terminal.
 type Ask struct {
@@ -103,7 +135,7 @@ func parseIdentities(path string, data []byte, ask Ask) (ids []age.Identity, fin
 
 func decryptIdentities(path string, data []byte, ask Ask) ([]byte, error) {
 	if ask.Passphrase == nil {
-		return nil, fmt.Errorf("identity file %s: it has a passphrase, and there is no terminal to ask for it", path)
+		return nil, fmt.Errorf("identity file %s: %w", path, ErrLocked)
 	}
 	passphrase, err := ask.Passphrase(path)
 	if err != nil {
@@ -119,7 +151,10 @@ func decryptIdentities(path string, data []byte, ask Ask) ([]byte, error) {
 	}
 	plain, err := age.Decrypt(src, scrypt)
 	if err != nil {
-		return nil, fmt.Errorf("identity file %s: the passphrase does not open it: %w", path, err)
+		if errors.As(err, new(*age.NoIdentityMatchError)) {
+			return nil, fmt.Errorf("identity file %s: the passphrase is wrong", path)
+		}
+		return nil, fmt.Errorf("identity file %s: it is damaged, or not encrypted to a passphrase", path)
 	}
 	return io.ReadAll(io.LimitReader(plain, 1<<20))
 }
@@ -128,13 +163,13 @@ func sshIdentity(path string, data []byte, ask Ask) (age.Identity, error) {
 	id, err := agessh.ParseIdentity(data)
 	var locked *ssh.PassphraseMissingError
 	if !errors.As(err, &locked) {
-		if err != nil {
-			return nil, fmt.Errorf("identity file %s: %w", path, err)
+		if err != nil { // in words for whoever wrote a codec
+			return nil, fmt.Errorf("identity file %s: no SSH key that age can use (want ed25519 or RSA)", path)
 		}
 		return id, nil
 	}
 	if ask.Passphrase == nil {
-		return nil, fmt.Errorf("identity file %s: it has a passphrase, and there is no terminal to ask for it", path)
+		return nil, fmt.Errorf("identity file %s: %w", path, ErrLocked)
 	}
 	pub := locked.PublicKey
 	if pub == nil {

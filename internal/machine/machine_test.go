@@ -172,6 +172,41 @@ func TestBadIdentities(t *testing.T) {
 	}
 }
 
+// TestIdentityFileOfOthers: an identity is added to what holds identities, and
+// to nothing that it would destroy.
+func TestIdentityFileOfOthers(t *testing.T) {
+	id := newIdentity(t)
+	for name, test := range map[string]struct {
+		text string
+		good bool
+	}{
+		"empty": {"\n", true}, "age": {"# mine\n" + newIdentity(t).String() + "\n", true},
+		"SSH": {"-----BEGIN OPENSSH PRIVATE KEY-----\n", false}, "picture": {"\xff\xd8\xff\x00", false}, "sealed": {"age-encryption.org/v1\n", false},
+	} {
+		path := filepath.Join(t.TempDir(), "id.txt")
+		if err := os.WriteFile(path, []byte(test.text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := CheckIdentityFile(path); (err == nil) != test.good {
+			t.Errorf("%s: %v", name, err)
+		}
+		err := SaveIdentity(path, id, "0001", "aa", "2026-11-23")
+		data, readErr := os.ReadFile(path)
+		if readErr != nil {
+			t.Fatal(readErr)
+		}
+		if (err == nil) != test.good || !strings.HasSuffix(string(data), test.text) || !test.good && string(data) != test.text {
+			t.Errorf("%s: %v, %q", name, err, data)
+		}
+	}
+	if err := CheckIdentityFile(t.TempDir()); err == nil {
+		t.Error("a folder")
+	}
+	if err := CheckIdentityFile(filepath.Join(t.TempDir(), "new")); err != nil {
+		t.Errorf("one that is not there: %v", err)
+	}
+}
+
 func TestRecords(t *testing.T) {
 	d := Dirs{Config: t.TempDir()}
 	if r, err := d.Recall("/backup"); r != nil || err != nil {

@@ -185,7 +185,7 @@ func (v *victim) readOnly(want error) {
 		if err := r.putSnapshot(v.Context(), v.snapshot); !errors.Is(err, ErrConfigLost) {
 			v.Errorf("%s: commits: %v", name, err)
 		}
-		if err := r.Rekey(v.Context(), Rekey{Add: []string{v.evil.Recipient().String()}}); !errors.Is(err, ErrConfigLost) {
+		if _, err := r.Rekey(v.Context(), Rekey{Add: []string{v.evil.Recipient().String()}}); !errors.Is(err, ErrConfigLost) {
 			v.Errorf("%s: adds a recipient: %v", name, err)
 		}
 		if _, err := r.Mend(v.Context()); !errors.Is(err, ErrConfigStays) {

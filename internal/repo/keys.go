@@ -241,11 +241,14 @@ func (k *keysObject) openSecret(given []age.Identity, ui *UI) (Key, []*age.X2551
 	var plain []byte
 	if len(given) > 0 {
 		plain, err = unarmored(k.Secret, given...)
+		err = misfit(err, given)
 	}
-	if err != nil && noMatch(err) {
-		var id age.Identity
-		if id, err = k.askPassphrase(ui); err == nil {
+	if errors.Is(err, tarn.ErrNoIdentity) {
+		switch id, asked := k.askPassphrase(ui); {
+		case asked == nil:
 			plain, err = unarmored(k.Secret, id)
+		case asked != tarn.ErrNoIdentity: // which says less than err
+			err = asked
 		}
 	}
 	if err != nil {
@@ -259,6 +262,26 @@ func (k *keysObject) openSecret(given []age.Identity, ui *UI) (Key, []*age.X2551
 		return Key{}, nil, fmt.Errorf("secret of the keys: malformed: %w", tarn.ErrDamaged)
 	}
 	return s.open()
+}
+
+// misfit says what it means that the given identities don't open a secret: they
+// are others', or one of those that ask a plugin or a person has failed. Else the
+// secret is no good.
+func misfit(err error, given []age.Identity) error {
+	switch {
+	case err == nil:
+		return nil
+	case noMatch(err) && len(given) == 1:
+		return fmt.Errorf("%w: the one at hand is not one of its", tarn.ErrNoIdentity)
+	case noMatch(err):
+		return fmt.Errorf("%w: none of the %d at hand is one of its", tarn.ErrNoIdentity, len(given))
+	}
+	for _, id := range given {
+		if _, native := id.(*age.X25519Identity); !native {
+			return fmt.Errorf("%w: one at hand can't be used: %w", tarn.ErrNoIdentity, err)
+		}
+	}
+	return err
 }
 
 // askPassphrase returns an identity that a passphrase opens; without one, an

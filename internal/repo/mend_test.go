@@ -117,7 +117,7 @@ func must[T any](v T, err error) T {
 func TestMendRekeyed(t *testing.T) {
 	s, r, owner := newRepository(t, true)
 	added := identity(t)
-	if err := r.Rekey(t.Context(), Rekey{Add: []string{added.Recipient().String()}}); err != nil {
+	if _, err := r.Rekey(t.Context(), Rekey{Add: []string{added.Recipient().String()}}); err != nil {
 		t.Fatal(err)
 	}
 	s.Drop(keysKey(mustOpen(t, s, owner.ids[0]).keys.id))

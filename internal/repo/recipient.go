@@ -28,23 +28,33 @@ type Recipient struct {
 // labelRepository marks the recipient of the repository identity.
 const labelRepository = "repository"
 
+// Repository reports whether r is that of the repository's own identity.
+func (r Recipient) Repository() bool { return r.Label == labelRepository }
+
 // ParseRecipient reads an age recipient: age1… (X25519), ssh-ed25519 …,
-// ssh-rsa …, or age1<plugin>1…, for which ui is asked.
+// ssh-rsa …, or age1<plugin>1…, for which ui is asked. Its errors repeat no secret.
 func ParseRecipient(s string, ui *plugin.ClientUI) (r age.Recipient, direct bool, err error) {
+	reason := ""
 	switch {
-	case strings.HasPrefix(strings.ToUpper(strings.TrimSpace(s)), "AGE-"): // which no error shall repeat
+	case strings.HasPrefix(strings.ToUpper(strings.TrimSpace(s)), "AGE-"):
 		return nil, false, errors.New("recipient AGE-…: that is an identity, a secret; want its public key (age-keygen -y shows it)")
+	case strings.Contains(s, "PRIVATE KEY"):
+		return nil, false, errors.New("recipient: that is a private key, a secret; want its public key (ssh-keygen -y shows it)")
 	case strings.HasPrefix(s, "ssh-"):
 		r, err = agessh.ParseRecipient(s)
-		direct = true
+		direct, reason = true, "it is cut, or of a kind or size that age does not encrypt to: "
 	case strings.HasPrefix(s, "age1") && strings.Count(s, "1") > 1 && !isX25519(s):
 		r, err = plugin.NewRecipient(s, ui)
+		reason = "it is mistyped or cut: "
 	default:
 		r, err = age.ParseX25519Recipient(s)
 		direct = true
+		if strings.HasPrefix(s, "age1") {
+			reason = "it is mistyped or cut: "
+		}
 	}
-	if err != nil {
-		return nil, false, fmt.Errorf("recipient %.80q: want age1…, ssh-ed25519 …, ssh-rsa … or a plugin's recipient: %w", s, err)
+	if err != nil { // in words for whoever wrote a codec
+		return nil, false, fmt.Errorf("recipient %.80q: %swant age1…, ssh-ed25519 …, ssh-rsa … or a plugin's recipient", s, reason)
 	}
 	return r, direct, nil
 }

@@ -36,28 +36,29 @@ type Rekey struct {
 
 // Rekey writes a newer keys object, on the ground of the one that is in force
 // by now, whoever wrote it. It needs an identity. The repository that is open
-// goes on encrypting to the recipients that it was opened with.
-func (r *Repo) Rekey(ctx context.Context, change Rekey) error {
+// goes on encrypting to the recipients that it was opened with; those in force
+// from now on are returned.
+func (r *Repo) Rekey(ctx context.Context, change Rekey) ([]Recipient, error) {
 	if !r.Encrypted() {
-		return fmt.Errorf("changing the recipients of %s: it is not encrypted", r.storage.Location())
+		return nil, fmt.Errorf("changing the recipients of %s: it is not encrypted", r.storage.Location())
 	}
 	if err := r.Writable(); err != nil {
-		return err
+		return nil, err
 	}
 	latest, ids, err := r.latestKeys(ctx)
 	if err != nil {
-		return fmt.Errorf("changing the recipients: %w", err)
+		return nil, fmt.Errorf("changing the recipients: %w", err)
 	}
 	lines := slices.Clone(latest.Recipients)
 	if lines, err = r.removeRecipients(lines, change.Remove); err != nil {
-		return err
+		return nil, err
 	}
 	if lines, err = r.addRecipients(lines, change); err != nil {
-		return err
+		return nil, err
 	}
 	if change.New || len(change.Remove) > 0 {
 		if lines, ids, err = r.renew(lines, ids, change); err != nil {
-			return err
+			return nil, err
 		}
 	}
 	k := keysObject{Repository: r.Config.ID, Config: r.config, Previous: latest.ID, Recipients: lines}
@@ -68,9 +69,12 @@ func (r *Repo) Rekey(ctx context.Context, change Rekey) error {
 		now = least
 	}
 	if k, err = makeKeys(k, r.key, ids, r.ui, now); err != nil {
-		return err
+		return nil, err
 	}
-	return putKeys(ctx, r.storage, r.key, k)
+	if err := putKeys(ctx, r.storage, r.key, k); err != nil {
+		return nil, err
+	}
+	return lines, nil
 }
 
 // latestKeys returns the keys object in force and the identities in it.
@@ -106,6 +110,9 @@ func (r *Repo) removeRecipients(lines []Recipient, remove []string) ([]Recipient
 }
 
 func (r *Repo) addRecipients(lines []Recipient, change Rekey) ([]Recipient, error) {
+	if change.Label == labelRepository {
+		return nil, fmt.Errorf("adding recipients: the label %q is that of the repository's own identity", change.Label)
+	}
 	now := r.now().UTC()
 	for _, text := range change.Add {
 		_, direct, err := ParseRecipient(text, r.ui.plugin())

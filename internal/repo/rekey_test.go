@@ -61,7 +61,7 @@ func TestAddAndRemove(t *testing.T) {
 	s, r, owner := newRepository(t, true)
 	old, _ := commitOne(t, r, "s", time.Unix(1e9, 0))
 	friend := identity(t)
-	if err := r.Rekey(t.Context(), Rekey{Add: []string{friend.Recipient().String()}, Label: "friend"}); err != nil {
+	if _, err := r.Rekey(t.Context(), Rekey{Add: []string{friend.Recipient().String()}, Label: "friend"}); err != nil {
 		t.Fatal(err)
 	}
 	r = mustOpen(t, s, owner.ids[0])
@@ -77,7 +77,7 @@ func TestAddAndRemove(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	if err := r.Rekey(t.Context(), Rekey{Remove: []string{"friend"}, Save: owner.save}); err != nil {
+	if _, err := r.Rekey(t.Context(), Rekey{Remove: []string{"friend"}, Save: owner.save}); err != nil {
 		t.Fatal(err)
 	}
 	if len(owner.ids) != 2 {
@@ -106,7 +106,7 @@ func TestAddAndRemove(t *testing.T) {
 	if !errors.Is(err, tarn.ErrNoIdentity) && !errors.Is(err, tarn.ErrDamaged) {
 		t.Errorf("who was removed opens the snapshot: %v", err)
 	}
-	if err := late.Rekey(t.Context(), Rekey{Add: []string{friend.Recipient().String()}}); !errors.Is(err, tarn.ErrNoIdentity) {
+	if _, err := late.Rekey(t.Context(), Rekey{Add: []string{friend.Recipient().String()}}); !errors.Is(err, tarn.ErrNoIdentity) {
 		t.Errorf("who was removed adds himself again: %v", err)
 	}
 }
@@ -115,7 +115,7 @@ func TestAddAndRemove(t *testing.T) {
 func TestNewIdentity(t *testing.T) {
 	s, r, owner := newRepository(t, true)
 	old, _ := commitOne(t, r, "s", time.Unix(1e9, 0))
-	if err := r.Rekey(t.Context(), Rekey{New: true, Save: owner.save}); err != nil {
+	if _, err := r.Rekey(t.Context(), Rekey{New: true, Save: owner.save}); err != nil {
 		t.Fatal(err)
 	}
 	r = mustOpen(t, s, owner.ids[0])
@@ -128,7 +128,7 @@ func TestNewIdentity(t *testing.T) {
 	}
 	refusal := errors.New("no room")
 	before := s.Keys()
-	err := r.Rekey(t.Context(), Rekey{New: true, Save: func(*age.X25519Identity, string, string) error { return refusal }})
+	_, err := r.Rekey(t.Context(), Rekey{New: true, Save: func(*age.X25519Identity, string, string) error { return refusal }})
 	if !errors.Is(err, refusal) || !slices.Equal(s.Keys(), before) {
 		t.Errorf("an identity that can't be saved was used: %v", err)
 	}
@@ -163,7 +163,7 @@ func TestKindsOfRecipients(t *testing.T) {
 		}
 		lines = append(lines, string(bytes.TrimSpace(ssh.MarshalAuthorizedKey(p))))
 	}
-	if err := r.Rekey(t.Context(), Rekey{Add: lines, Passphrase: "correct horse"}); err != nil {
+	if _, err := r.Rekey(t.Context(), Rekey{Add: lines, Passphrase: "correct horse"}); err != nil {
 		t.Fatal(err)
 	}
 	r = mustOpen(t, s, owner.ids[0])
@@ -204,7 +204,7 @@ func TestClocks(t *testing.T) {
 		t.Helper()
 		r.now = func() time.Time { return now }
 		id := identity(t).Recipient().String()
-		if err := r.Rekey(t.Context(), Rekey{Add: []string{id}}); err != nil {
+		if _, err := r.Rekey(t.Context(), Rekey{Add: []string{id}}); err != nil {
 			t.Fatal(err)
 		}
 		added = append(added, id)
@@ -226,13 +226,16 @@ func TestClocks(t *testing.T) {
 	change(r)
 	now = now.Add(30 * 365 * 24 * time.Hour)
 	change(r)
-	if err := r.Rekey(t.Context(), Rekey{Add: added[:1]}); err == nil {
+	if _, err := r.Rekey(t.Context(), Rekey{Add: added[:1]}); err == nil {
 		t.Error("a recipient was added twice")
 	}
-	if err := r.Rekey(t.Context(), Rekey{Remove: []string{"nobody"}}); err == nil {
+	if _, err := r.Rekey(t.Context(), Rekey{Add: []string{identity(t).Recipient().String()}, Label: labelRepository}); err == nil {
+		t.Error("a recipient was labelled as the repository's own")
+	}
+	if _, err := r.Rekey(t.Context(), Rekey{Remove: []string{"nobody"}}); err == nil {
 		t.Error("a recipient was removed that is none")
 	}
-	if err := r.Rekey(t.Context(), Rekey{Remove: []string{labelRepository}}); err == nil {
+	if _, err := r.Rekey(t.Context(), Rekey{Remove: []string{labelRepository}}); err == nil {
 		t.Error("the repository's own recipient was removed")
 	}
 }
