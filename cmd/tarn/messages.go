@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"net"
 	"runtime"
 	"slices"
 	"strconv"
@@ -187,10 +186,8 @@ func hintFor(err error) string {
 		return "`tarn check` lists what is damaged and which files that costs; `tarn rebuild` mends what can be mended."
 	case errors.Is(err, tarn.ErrCold):
 		return "It lies in a cold class and has to be thawed first."
-	case errors.As(err, new(*net.OpError)):
-		return "Look at the network, and at the name of the server (--s3-endpoint)."
-	case errors.Is(err, tarn.ErrDenied):
-		return "Look at the credentials (--aws-profile, AWS_PROFILE, AWS_ACCESS_KEY_ID) and at what their policy allows."
+	case hintS3(err) != "":
+		return hintS3(err)
 	case strings.Contains(err.Error(), "as a user who may"): // it says what to do by itself
 	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
 		return "Run it as a user who may do that, or name another place."

@@ -8,6 +8,8 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"os"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -16,8 +18,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/smithy-go/logging"
-
-	"github.com/tarn-backup/tarn"
 )
 
 const fallbackRegion = "us-east-1"
@@ -25,20 +25,16 @@ const fallbackRegion = "us-east-1"
 // connect makes the client of s.
 func (s *Storage) connect(ctx context.Context) error {
 	cfg, err := config.LoadDefaultConfig(ctx, s.loadOptions()...)
-	if err != nil {
+	if missing, ok := errors.AsType[config.SharedConfigProfileNotExistError](err); ok {
+		return fmt.Errorf("loading the AWS configuration: %w: %q", ErrNoProfile, missing.Profile)
+	} else if err != nil {
 		return fmt.Errorf("loading the AWS configuration: %w", err)
 	}
 	if cfg.Region == "" {
 		cfg.Region = fallbackRegion
 	}
-	if cfg.Credentials == nil {
-		return fmt.Errorf("finding AWS credentials: there are none: %w", tarn.ErrDenied)
-	}
-	if _, err := cfg.Credentials.Retrieve(ctx); err != nil {
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		return fmt.Errorf("finding AWS credentials: %w: %w", tarn.ErrDenied, err)
+	if err := findCredentials(ctx, cfg.Credentials); err != nil {
+		return err
 	}
 	s.client = s3.NewFromConfig(cfg, func(o *s3.Options) {
 		if s.cfg.Endpoint != "" {
@@ -53,6 +49,27 @@ func (s *Storage) connect(ctx context.Context) error {
 		o.DisableLogOutputChecksumValidationSkipped = true
 	})
 	return s.setEndpoint(s.client.Options().BaseEndpoint)
+}
+
+func findCredentials(ctx context.Context, from aws.CredentialsProvider) error {
+	if from == nil {
+		return fmt.Errorf("finding AWS credentials: %w", ErrNoCredentials)
+	}
+	_, err := from.Retrieve(ctx)
+	switch id, key := os.Getenv("AWS_ACCESS_KEY_ID"), os.Getenv("AWS_SECRET_ACCESS_KEY"); {
+	case err == nil:
+		return nil
+	case ctx.Err() != nil:
+		return ctx.Err()
+	// The last that the SDK asks is the machine it runs on: nothing else is set.
+	case !strings.Contains(err.Error(), "EC2 IMDS"):
+		return fmt.Errorf("finding AWS credentials: %w: %w", ErrCredentials, err)
+	case id != "" && key == "":
+		return fmt.Errorf("finding AWS credentials: AWS_ACCESS_KEY_ID is set without AWS_SECRET_ACCESS_KEY, so %w", ErrNoCredentials)
+	case id == "" && key != "":
+		return fmt.Errorf("finding AWS credentials: AWS_SECRET_ACCESS_KEY is set without AWS_ACCESS_KEY_ID, so %w", ErrNoCredentials)
+	}
+	return fmt.Errorf("finding AWS credentials: %w", ErrNoCredentials)
 }
 
 func (s *Storage) setEndpoint(base *string) error {
@@ -97,32 +114,41 @@ func (s *Storage) loadOptions() []func(*config.LoadOptions) error {
 // them. A limit on the time of a whole request would be wrong for any size of
 // part on some uplink.
 func (s *Storage) httpClient() *awshttp.BuildableClient {
-	dialer := &net.Dialer{Timeout: 30 * time.Second, KeepAlive: 30 * time.Second}
-	idle := s.cfg.IdleTimeout
+	dialer := &net.Dialer{Timeout: 15 * time.Second, KeepAlive: 30 * time.Second}
 	return awshttp.NewBuildableClient().WithTransportOptions(func(tr *http.Transport) {
 		tr.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
 			c, err := dialer.DialContext(ctx, network, addr)
 			if err != nil {
 				return nil, err
 			}
-			return &idleConn{Conn: c, idle: idle}, nil
+			return &idleConn{Conn: c, limit: s.idle}, nil
 		}
 		tr.MaxIdleConnsPerHost = 64
 		tr.DisableCompression = true // bytes have to arrive as they are stored
 	})
 }
 
-// idleConn fails a read or write that waits for longer than idle.
+// firstIdle is how long a server may take for the first answer of all.
+const firstIdle = 30 * time.Second
+
+func (s *Storage) idle() time.Duration {
+	if s.reached.Load() {
+		return s.cfg.IdleTimeout
+	}
+	return min(s.cfg.IdleTimeout, firstIdle)
+}
+
+// idleConn fails a read or write that waits for longer than its limit.
 type idleConn struct {
 	net.Conn
-	idle time.Duration
+	limit func() time.Duration
 }
 
 // errStalled is what a connection without movement fails with.
 var errStalled = errors.New("the connection has stalled")
 
 func (c *idleConn) Read(p []byte) (int, error) {
-	if err := c.SetReadDeadline(time.Now().Add(c.idle)); err != nil {
+	if err := c.SetReadDeadline(time.Now().Add(c.limit())); err != nil {
 		return 0, err
 	}
 	n, err := c.Conn.Read(p)
@@ -136,7 +162,7 @@ func (c *idleConn) Write(p []byte) (int, error) {
 	const piece = 64 << 10
 	done := 0
 	for {
-		if err := c.SetDeadline(time.Now().Add(c.idle)); err != nil {
+		if err := c.SetDeadline(time.Now().Add(c.limit())); err != nil {
 			return done, err
 		}
 		n, err := c.Conn.Write(p[done:min(len(p), done+piece)])
@@ -149,7 +175,7 @@ func (c *idleConn) Write(p []byte) (int, error) {
 
 func (c *idleConn) stalled(err error) error {
 	if ne, ok := errors.AsType[net.Error](err); ok && ne.Timeout() {
-		return fmt.Errorf("%w: no byte moved for %s: %w", errStalled, c.idle, err)
+		return fmt.Errorf("%w: no byte moved for %s: %w", errStalled, c.limit(), err)
 	}
 	return err
 }

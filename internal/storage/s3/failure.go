@@ -22,6 +22,7 @@ import (
 // failure is an error of a request, with what is to be made of it.
 type failure struct {
 	kind     error // the sentinel that callers know it by, or nil
+	mark     error // one of this package's sentinels, which the text does not repeat, or nil
 	hint     string
 	status   int // of HTTP; 0 without an answer
 	code     string
@@ -63,12 +64,14 @@ func plain(err error) string {
 	return err.Error()
 }
 
-// Unwrap returns the sentinel and the cause.
-func (f *failure) Unwrap() []error {
-	if f.kind == nil {
-		return []error{f.cause}
+// Unwrap returns the sentinels and the cause.
+func (f *failure) Unwrap() (all []error) {
+	for _, err := range []error{f.kind, f.mark, f.cause} {
+		if err != nil {
+			all = append(all, err)
+		}
 	}
-	return []error{f.kind, f.cause}
+	return all
 }
 
 // is reports whether err is a failure with one of the codes.
@@ -112,6 +115,10 @@ func (s *Storage) classify(err error) *failure {
 	s.judge(f)
 	if _, garbled := errors.AsType[*smithy.DeserializationError](err); garbled || f.code == "" && hasBody(err) {
 		f.retry = true // an error whose text was cut on its way may mean something else
+		f.mark = ErrNoServer
+	}
+	if text := http.StatusText(f.status); f.status < 500 && f.message == text && hasBody(err) && f.kind != fs.ErrNotExist {
+		f.mark = ErrNoServer // the SDK's words, for want of any that it knows
 	}
 	return f
 }
@@ -126,7 +133,7 @@ func hasBody(err error) bool {
 // noAnswer judges a request that has no answer, or one that makes no sense.
 func (f *failure) noAnswer() {
 	if strings.Contains(f.cause.Error(), "get identity:") {
-		f.kind, f.hint = tarn.ErrDenied, "finding AWS credentials"
+		f.kind, f.mark, f.hint = tarn.ErrDenied, ErrCredentials, "finding AWS credentials"
 		return
 	}
 	_, unsent := errors.AsType[*smithyhttp.RequestSendError](f.cause)
@@ -137,8 +144,15 @@ func (f *failure) noAnswer() {
 	if op, ok := errors.AsType[*net.OpError](f.cause); ok {
 		f.dial = op.Op == "dial"
 	}
-	if _, ok := errors.AsType[*tls.CertificateVerificationError](f.cause); ok {
-		f.retry = false
+	_, record := errors.AsType[tls.RecordHeaderError](f.cause)
+	_, untrusted := errors.AsType[*tls.CertificateVerificationError](f.cause)
+	switch {
+	case untrusted:
+		f.retry, f.mark = false, ErrCertificate
+	case record, strings.Contains(f.cause.Error(), "HTTP response to HTTPS client"): // which net/http has no type for
+		f.retry, f.mark = false, ErrNoTLS
+	case garbled:
+		f.mark = ErrNoServer
 	}
 }
 
@@ -146,7 +160,7 @@ func (f *failure) noAnswer() {
 func (s *Storage) judge(f *failure) {
 	switch f.code {
 	case "NoSuchBucket":
-		f.hint = fmt.Sprintf("the bucket %s does not exist", s.cfg.Bucket)
+		f.mark, f.hint = ErrNoBucket, fmt.Sprintf("the bucket %s does not exist", s.cfg.Bucket)
 		return
 	case "InvalidObjectState":
 		f.kind = tarn.ErrCold
@@ -154,12 +168,12 @@ func (s *Storage) judge(f *failure) {
 	case "RestoreAlreadyInProgress":
 		f.kind = tarn.ErrThawing
 		return
-	case "ExpiredToken", "InvalidToken", "TokenRefreshRequired",
+	case "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken", "TokenRefreshRequired",
 		"XAdminUserNotFound": // versitygw's, with 404, of an access key that it does not know
-		f.kind = tarn.ErrDenied
+		f.kind, f.mark = tarn.ErrDenied, ErrCredentials
 		return
 	case "PermanentRedirect", "AuthorizationHeaderMalformed", "TemporaryRedirect", "IllegalLocationConstraintException":
-		f.hint = fmt.Sprintf("the bucket %s is in another region%s: set it as AWS_REGION", s.cfg.Bucket, regionOf(f.cause))
+		s.elsewhere(f)
 		return
 	case "GlacierExpeditedRetrievalNotAvailable", "NoSuchUpload":
 		return
@@ -175,18 +189,14 @@ func (s *Storage) judge(f *failure) {
 	case f.status >= 500 && f.status != http.StatusNotImplemented && f.status != http.StatusHTTPVersionNotSupported:
 		f.retry = true
 	case f.status == http.StatusMovedPermanently:
-		f.hint = fmt.Sprintf("the bucket %s is in another region%s: set it as AWS_REGION", s.cfg.Bucket, regionOf(f.cause))
+		s.elsewhere(f)
 	}
 }
 
-// regionOf returns the region that the server names, in brackets.
-func regionOf(err error) string {
-	resp, ok := errors.AsType[*awshttp.ResponseError](err)
-	if !ok || resp.Response == nil || resp.Response.Response == nil {
-		return ""
+// elsewhere says that the bucket is in another region.
+func (s *Storage) elsewhere(f *failure) {
+	f.mark, f.hint = ErrRegion, fmt.Sprintf("the bucket %s is in another region", s.cfg.Bucket)
+	if region := Region(f); region != "" {
+		f.hint += " (" + region + ")"
 	}
-	if region := resp.Response.Header.Get("x-amz-bucket-region"); region != "" {
-		return " (" + region + ")"
-	}
-	return ""
 }

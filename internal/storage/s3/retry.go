@@ -7,6 +7,10 @@ import (
 	"time"
 )
 
+// firstAttempts is how often a server is tried that has never answered as S3
+// servers do: it is the wrong one, as a rule, or there is no network.
+const firstAttempts = 2
+
 // try makes a request until it succeeds, fails for good, or has had its
 // attempts. request returns an error of the SDK or a *failure; what try
 // returns is a *failure, or the error of ctx.
@@ -21,10 +25,10 @@ func (s *Storage) try(ctx context.Context, request func() error) error {
 			return ctx.Err()
 		}
 		f := s.classify(err)
-		if f.status != 0 {
+		if f.code != "" || f.status >= 500 {
 			s.reached.Store(true)
 		}
-		if !f.retry || attempt >= s.cfg.MaxAttempts || f.dial && !s.reached.Load() && attempt >= 2 {
+		if !f.retry || attempt >= s.cfg.MaxAttempts || attempt >= firstAttempts && !s.reached.Load() {
 			f.attempts = attempt
 			return f
 		}

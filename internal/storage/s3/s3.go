@@ -93,8 +93,8 @@ type Storage struct {
 	// long is held by the one Put that reads an object of more than that.
 	begun, long *semaphore.Weighted
 	beginnings  buffers
-	// reached says that the server has answered once, so that a name that
-	// does not resolve is a fault of the network and not a typing error.
+	// reached says that the server has answered once as S3 servers do, so that
+	// a name that does not resolve is a fault of the network and not a typing error.
 	reached atomic.Bool
 	able    atomic.Pointer[abilities]
 }

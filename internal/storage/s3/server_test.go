@@ -260,7 +260,7 @@ func TestEnvironment(t *testing.T) {
 	}
 	t.Setenv("AWS_ACCESS_KEY_ID", "")
 	t.Setenv("AWS_SECRET_ACCESS_KEY", "")
-	if _, err := s3.Open(t.Context(), s3.Config{Bucket: bucket}); !errors.Is(err, tarn.ErrDenied) || !strings.Contains(err.Error(), "credentials") {
+	if _, err := s3.Open(t.Context(), s3.Config{Bucket: bucket}); !errors.Is(err, s3.ErrNoCredentials) || !strings.Contains(err.Error(), "credentials") {
 		t.Errorf("without a key: %v", err)
 	}
 }

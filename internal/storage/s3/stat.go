@@ -2,6 +2,7 @@ package s3
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -46,7 +47,7 @@ func (s *Storage) head(ctx context.Context, name string) (head, error) {
 		return err
 	})
 	if err != nil {
-		return head{}, err
+		return head{}, s.reason(ctx, name, err)
 	}
 	h := head{Object: storage.Object{Key: name, Size: *out.ContentLength, Class: class(string(out.StorageClass))}}
 	// Of a checksum of checksums neither the form nor the sense is the same.
@@ -63,6 +64,26 @@ func (s *Storage) head(ctx context.Context, name string) (head, error) {
 		h.Thawing, h.Thawed = parseRestore(*out.Restore)
 	}
 	return h, nil
+}
+
+// reason returns what a server says to a GET that it refuses as it refused a
+// HEAD, whose answer has no text: of the wrong region, key or clock it tells nothing.
+func (s *Storage) reason(ctx context.Context, name string, refused error) error {
+	f, ok := errors.AsType[*failure](refused)
+	if !ok || f.status < 300 || f.status == http.StatusNotFound || f.status >= 500 {
+		return refused
+	}
+	err := s.try(ctx, func() error {
+		out, err := s.client.GetObject(ctx, &s3.GetObjectInput{Bucket: &s.cfg.Bucket, Key: &name, Range: new("bytes=0-0")})
+		if err == nil {
+			out.Body.Close()
+		}
+		return err
+	})
+	if hasStatus(err, f.status) {
+		return err
+	}
+	return refused
 }
 
 // class reads a storage class, which S3 leaves out where it is STANDARD.
