@@ -42,8 +42,9 @@ func newDump(g *globals) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "dump SNAPSHOT [PATH]...",
 		Short: "Print a snapshot as a tar",
-		Long:  "dump writes a snapshot, or what is at and below PATH, to stdout as a POSIX tar." + "\n" + exitCodes,
-		Args:  cobra.MinimumNArgs(1),
+		Long: `dump writes a snapshot, or what is at and below PATH, to stdout as a POSIX tar. Files that are lost are named, and the tar goes on
+without them, but where the damage of a large one shows in its midst: there it ends.` + "\n" + exitCodes,
+		Args: cobra.MinimumNArgs(1),
 	}
 	filter := filterFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
@@ -52,7 +53,11 @@ func newDump(g *globals) *cobra.Command {
 			skipped := 0
 			err := restore.Dump(ctx, o.Repo, o.contents, s, paths, w, func(path string, err error) {
 				skipped++
-				fmt.Fprintf(g.stderr, "tarn: %s: %s\n", printable(path), printableError(err))
+				name := printable(path) + ": "
+				if path == "" { // a tree, which the error names
+					name = ""
+				}
+				fmt.Fprintf(g.stderr, "tarn: %s%s\n", name, printableError(err))
 			})
 			if err == nil && skipped > 0 {
 				err = errProblems

@@ -84,11 +84,11 @@ func (g *globals) check(ctx context.Context, o *opened, percent float64) error {
 }
 
 func damageDoc(d check.Damage) map[string]any {
-	var costs []map[string]any
+	costs := []map[string]any{}
 	for _, c := range d.Costs {
-		costs = append(costs, map[string]any{"path": c.Path, "below": c.Below, "snapshots": c.Snapshots})
+		costs = append(costs, map[string]any{"path": c.Path, "below": c.Below, "snapshots": orEmpty(c.Snapshots)})
 	}
-	return map[string]any{"type": "damage", "key": d.Key, "problem": d.Problem, "unread": d.Unread, "files": d.Files, "snapshots": d.Snapshots, "costs": costs, "advice": d.Advice}
+	return map[string]any{"type": "damage", "key": d.Key, "problem": d.Problem, "unread": d.Unread, "files": d.Files, "snapshots": orEmpty(d.Snapshots), "costs": costs, "advice": d.Advice}
 }
 
 func (g *globals) reportCheck(res *check.Result) {
@@ -96,7 +96,7 @@ func (g *globals) reportCheck(res *check.Result) {
 		g.printJSON(map[string]any{
 			"type": "summary", "snapshots": res.Snapshots, "trees": res.Trees, "indexes": res.Indexes, "archives": res.Archives,
 			"contents": res.Contents, "entries": res.Entries, "checksums": res.Checksums, "archives_read": res.ArchivesRead,
-			"bytes_read": res.BytesRead, "cold": res.Cold, "damages": len(res.Damages), "notes": res.Notes,
+			"bytes_read": res.BytesRead, "cold": res.Cold, "damages": len(res.Damages), "notes": orEmpty(res.Notes),
 		})
 		return
 	}

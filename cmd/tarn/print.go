@@ -16,6 +16,14 @@ func (g *globals) printJSON(v any) error {
 	return enc.Encode(v)
 }
 
+// orEmpty returns a list for JSON: one without elements is [], not null.
+func orEmpty[T any](l []T) []T {
+	if l == nil {
+		return []T{}
+	}
+	return l
+}
+
 // say prints a line for people, unless they want none or JSON.
 func (g *globals) say(format string, args ...any) {
 	if !g.quiet && !g.json {

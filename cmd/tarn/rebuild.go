@@ -32,10 +32,7 @@ func (g *globals) rebuild(ctx context.Context, o *opened, trust bool) error {
 		return err
 	}
 	if g.json {
-		err = g.printJSON(map[string]any{
-			"type": "summary", "stored": res.Stored, "indexes": res.Indexes, "contents": res.Contents, "remade": res.Remade, "trees": res.Trees,
-			"replaced": res.Replaced, "cold": res.Cold, "unproven": res.Unproven, "problems": len(res.Problems),
-		})
+		err = g.printJSON(rebuildDoc(res))
 	} else {
 		g.reportRebuild(res)
 	}
@@ -49,6 +46,25 @@ func (g *globals) rebuild(ctx context.Context, o *opened, trust bool) error {
 		return errProblems
 	}
 	return err
+}
+
+func rebuildDoc(res *rebuild.Result) map[string]any {
+	remade, trees, replaced := []map[string]any{}, []map[string]any{}, []map[string]any{}
+	for _, r := range res.Remade {
+		remade = append(remade, map[string]any{"archive": r.Archive, "key": r.Key, "contents": r.Contents, "copied": r.Copied})
+	}
+	for _, t := range res.Trees {
+		trees = append(trees, map[string]any{
+			"tree": t.Tree, "split": t.Split, "snapshots": orEmpty(t.Snapshots), "outcome": t.Outcome, "had": t.Had, "has": t.Has,
+		})
+	}
+	for _, r := range res.Replaced {
+		replaced = append(replaced, map[string]any{"lost": r.Lost, "new": r.New})
+	}
+	return map[string]any{
+		"type": "summary", "stored": orEmpty(res.Stored), "indexes": res.Indexes, "contents": res.Contents, "remade": remade, "trees": trees,
+		"replaced": replaced, "cold": orEmpty(res.Cold), "unproven": orEmpty(res.Unproven), "problems": len(res.Problems),
+	}
 }
 
 func (g *globals) reportRebuild(res *rebuild.Result) {
