@@ -48,6 +48,7 @@ func newBackup(g *globals) *cobra.Command {
 		Short: "Back folders up",
 		Long: `backup makes a snapshot of the given folders and files, its sources. A source is named by its base name, or by NAME.
 What did not change since the parent snapshot is not read, what the repository holds already is not uploaded.
+A source that can't be opened is named, and keeps what the parent has of it; without any there is no snapshot.
 With no repository given, it uses one in your data folder, and makes it on the first run.
 
 .tarnignore files work as .gitignore does. $RECYCLE.BIN, .Trash-1000 and System Volume Information are skipped.` + "\n" + exitCodes,

@@ -22,9 +22,12 @@ func (f backupFlags) sources(args []string) (list []scan.Config, err error) {
 	if f.splitDepth < 0 {
 		return nil, fmt.Errorf("--split-depth %d: want 0 or more", f.splitDepth)
 	}
+	var absent []error
 	for _, arg := range args {
 		name, path, err := parseSource(arg)
-		if err != nil {
+		if errors.As(err, new(*absentSource)) { // which backup reports, if there are others
+			absent = append(absent, err)
+		} else if err != nil {
 			return nil, err
 		}
 		list = append(list, scan.Config{
@@ -32,11 +35,25 @@ func (f backupFlags) sources(args []string) (list []scan.Config, err error) {
 			ExcludeIfPresent: f.excludeIfPresent, OneFileSystem: f.oneFileSystem, IgnoreFile: ignoreFile,
 		})
 	}
+	if len(absent) == len(args) { // before a repository is made for nothing
+		return nil, hinted{errors.Join(absent...), "Check the path, or mount what holds it."}
+	}
 	return list, nil
 }
 
-// parseSource reads PATH or NAME=PATH. The path must be there, before a
-// repository is made for it.
+// absentSource says that a source is not there.
+type absentSource struct {
+	arg string
+	err error
+}
+
+// Error names the argument.
+func (a *absentSource) Error() string { return fmt.Sprintf("source %s: %s", a.arg, a.err) }
+
+// Unwrap returns the system's error.
+func (a *absentSource) Unwrap() error { return a.err }
+
+// parseSource reads PATH or NAME=PATH. Both are good also with an *absentSource.
 func parseSource(arg string) (name, path string, err error) {
 	name, path, named := strings.Cut(arg, "=")
 	if _, err := os.Lstat(arg); !named || err == nil { // err == nil: a file with an = in its name
@@ -51,16 +68,16 @@ func parseSource(arg string) (name, path string, err error) {
 	if path, err = filepath.Abs(path); err != nil {
 		return "", "", fmt.Errorf("source %s: %w", arg, err)
 	}
-	if _, err := os.Stat(path); err != nil {
-		if _, linkErr := os.Lstat(path); linkErr != nil { // a dangling symlink can be backed up
-			return "", "", hinted{fmt.Errorf("source %s: %w", arg, bare(err)), "Check the path, or mount what holds it."}
-		}
-	}
 	if !named {
 		name = filepath.Base(path)
 	}
 	if !tarn.ValidPath(name) || strings.Contains(name, "/") || name == filepath.VolumeName(path)+string(filepath.Separator) {
 		return "", "", fmt.Errorf("source %q has no usable name: give one, as in NAME=%s", arg, path)
+	}
+	if _, err := os.Stat(path); err != nil {
+		if _, linkErr := os.Lstat(path); linkErr != nil { // a dangling symlink can be backed up
+			return name, path, &absentSource{arg, bare(err)}
+		}
 	}
 	return name, path, nil
 }

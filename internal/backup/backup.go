@@ -78,8 +78,8 @@ const (
 	maxMembers   = 1 << 16
 )
 
-// Run makes one snapshot. The error is nil also if files could not be read:
-// Result.Problems counts them.
+// Run makes one snapshot. The error is nil also if files, or some of the
+// sources, could not be read: Result.Problems counts them.
 func Run(ctx context.Context, cfg Config) (*Result, error) {
 	r := newRun(cfg)
 	if r.stamp.UTC().Year() > 9999 { // would sort before all others
@@ -87,15 +87,15 @@ func Run(ctx context.Context, cfg Config) (*Result, error) {
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	sources, err := openSources(cfg.Sources)
-	if err != nil {
-		return nil, err
-	}
+	sources, err := r.openSources()
 	defer func() {
 		for _, s := range sources {
 			s.Close()
 		}
 	}()
+	if err != nil {
+		return nil, err
+	}
 	if err := r.known.lose(ctx, r.Repo, cfg.Lost); err != nil {
 		return nil, err
 	}
@@ -141,7 +141,7 @@ type run struct {
 	problems     []repo.EntryError
 	problemCount int
 	first        error    // of the problems
-	hidden       []string // directories above the split depth that could not be read
+	hidden       []string // sources and directories above the split depth that could not be read
 	seen         bool     // something of a source could be read
 	result       Result
 }
@@ -180,29 +180,6 @@ func newRun(cfg Config) *run {
 		r.stamp = least
 	}
 	return r
-}
-
-func openSources(configs []scan.Config) (list []*scan.Source, err error) {
-	defer func() {
-		if err != nil {
-			for _, s := range list {
-				s.Close()
-			}
-		}
-	}()
-	names := map[string]string{}
-	for _, c := range configs {
-		if other, ok := names[c.Name]; ok {
-			return list, fmt.Errorf("sources %s and %s have the same name %q: name one of them, as in other=%s", other, c.Path, c.Name, c.Path)
-		}
-		names[c.Name] = c.Path
-		s, err := scan.Open(c)
-		if err != nil {
-			return list, err
-		}
-		list = append(list, s)
-	}
-	return list, nil
 }
 
 func (r *run) newID() string {

@@ -52,7 +52,8 @@ type Source struct {
 	ahead    *ahead
 }
 
-// Open opens a source. The caller closes it.
+// Open opens a source: an *OpenError if that fails, and not for what cfg says.
+// The caller closes it.
 func Open(cfg Config) (*Source, error) {
 	if !tarn.ValidPath(cfg.Name) || strings.Contains(cfg.Name, "/") {
 		return nil, fmt.Errorf("source %s: %q can't be a source's name: name it as in NAME=PATH", cfg.Path, cfg.Name)
@@ -104,17 +105,29 @@ func (s *Source) look() error {
 	return err
 }
 
-// openError names the source and says what to do.
-func openError(path string, err error) error {
-	err = bare(err)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return fmt.Errorf("opening source %s: %w: check the path, or mount what holds it", path, err)
-	case errors.Is(err, fs.ErrPermission):
-		return fmt.Errorf("opening source %s: %w: run as a user who may read it", path, err)
-	}
-	return fmt.Errorf("opening source %s: %w", path, err)
+// OpenError says that a source can't be opened now: it is not there, or may not
+// be read.
+type OpenError struct {
+	Path string
+	Err  error
 }
+
+// Error names the source and says what to do.
+func (e *OpenError) Error() string {
+	text := fmt.Sprintf("opening source %s: %s", e.Path, e.Err)
+	switch {
+	case errors.Is(e.Err, fs.ErrNotExist):
+		text += ": check the path, or mount what holds it"
+	case errors.Is(e.Err, fs.ErrPermission):
+		text += ": run as a user who may read it"
+	}
+	return text
+}
+
+// Unwrap returns the system's error.
+func (e *OpenError) Unwrap() error { return e.Err }
+
+func openError(path string, err error) error { return &OpenError{path, bare(err)} }
 
 // bare strips what os puts around a system error, since ours name the path.
 func bare(err error) error {
