@@ -156,6 +156,9 @@ func (g *globals) hintIdentity(err error) error {
 	}
 	const name = "--identity FILE or TARN_IDENTITY"
 	named := g.namedIdentities()
+	if strings.Contains(err.Error(), "passphrase") { // which the repository opens by, too
+		return hinted{err, "Type its passphrase, set TARN_PASSPHRASE, or name the file with an identity: " + name + "."}
+	}
 	switch k := g.keys; {
 	case k == nil || len(k.files) == 0:
 		return hinted{err, "Name the file with your identity: " + name + "."}

@@ -8,11 +8,13 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os/exec"
 	"slices"
 	"strings"
 	"time"
 
 	"filippo.io/age"
+	"filippo.io/age/plugin"
 
 	"github.com/tarn-backup/tarn"
 )
@@ -206,6 +208,9 @@ func makeKeys(k keysObject, key Key, ids []*age.X25519Identity, ui *UI, now time
 	if len(to) == 0 {
 		// Nothing is secret.
 	} else if k.Secret, err = armored(plain, to...); err != nil {
+		if missing, ok := errors.AsType[*plugin.NotFoundError](err); ok { // without the layers around it
+			err = &plugin.NotFoundError{Name: missing.Name, Err: exec.ErrNotFound}
+		}
 		return k, fmt.Errorf("encrypting the repository's key to its recipients: %w", err)
 	}
 	var random [8]byte

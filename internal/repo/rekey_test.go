@@ -7,6 +7,7 @@ import (
 	"crypto/rsa"
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -237,5 +238,31 @@ func TestClocks(t *testing.T) {
 	}
 	if _, err := r.Rekey(t.Context(), Rekey{Remove: []string{labelRepository}}); err == nil {
 		t.Error("the repository's own recipient was removed")
+	}
+}
+
+// failing is an identity that asks a plugin or a person, in vain.
+type failing struct{ err error }
+
+// Unwrap fails.
+func (f failing) Unwrap([]*age.Stanza) ([]byte, error) { return nil, f.err }
+
+// TestWhichIdentity: an error says whether there was no identity, a wrong one,
+// several, or one that can't be used; the keys themselves are whole.
+func TestWhichIdentity(t *testing.T) {
+	s, _, _ := newRepository(t, true)
+	vain := errors.New("the card is not in the reader")
+	for want, ids := range map[string][]age.Identity{
+		"no identity for this repository":                   nil,
+		"the one at hand is not one of its":                 {identity(t)},
+		"none of the 2 at hand is one of its":               {identity(t), identity(t)},
+		"can't be used: " + vain.Error():                    {failing{vain}},
+		"used: " + vain.Error():                             {identity(t), failing{vain}},
+		"repository: one at hand can't be used: " + "the c": {failing{vain}, identity(t)},
+	} {
+		_, err := Open(t.Context(), s, Options{Identities: func() ([]age.Identity, error) { return ids, nil }})
+		if !errors.Is(err, tarn.ErrNoIdentity) || errors.Is(err, ErrKeysLost) || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v, want %q", err, want)
+		}
 	}
 }
