@@ -93,7 +93,7 @@ func (p *put) whole(ctx context.Context, part *part) error {
 			return err
 		}
 		return p.s.try(ctx, func() error {
-			err := p.putObject(ctx, part, can)
+			err := p.refusedEarly(ctx, p.putObject(ctx, part, can), part, can)
 			before := unsure
 			err = p.settle(ctx, err, &unsure, func() string { return part.etag() })
 			// A server that was not sent all of it has not stored it: it has
@@ -124,6 +124,24 @@ func (p *put) putObject(ctx context.Context, part *part, can abilities) error {
 		return err
 	}
 	return p.confirm(ctx, out.ChecksumCRC64NVME, func() string { return part.etag() })
+}
+
+// refusedEarly gives a write whose connection broke before all was sent the
+// answer that may have been lost with it: a server that refuses a key that is
+// taken, before it has read the body, closes the connection, and what it said
+// can go down with the bytes that are still on their way. The next attempt
+// would end the same way.
+func (p *put) refusedEarly(ctx context.Context, err error, part *part, can abilities) error {
+	if err == nil || ctx.Err() != nil || !can.conditional || part.body.sent.Load() {
+		return err
+	}
+	if f := p.s.classify(err); f.status != 0 || f.dial || !f.retry {
+		return err
+	}
+	if _, missing := p.s.head(ctx, p.key); missing != nil {
+		return err
+	}
+	return &failure{kind: fs.ErrExist, status: http.StatusPreconditionFailed, cause: err}
 }
 
 // storageClass leaves out the default, which some servers know no name for.
