@@ -72,7 +72,7 @@ type Result struct {
 }
 
 const (
-	splitsAtOnce = 4
+	splitsAtOnce = 2
 	readers      = 4
 	smallFile    = catalog.LargeSize
 	maxMembers   = 1 << 16
