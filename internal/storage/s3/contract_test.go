@@ -28,7 +28,7 @@ func config(url string) s3.Config {
 	}
 }
 
-func open(t *testing.T, cfg s3.Config) *s3.Storage {
+func open(t testing.TB, cfg s3.Config) *s3.Storage {
 	t.Helper()
 	s, err := s3.Open(t.Context(), cfg)
 	if err != nil {
@@ -46,7 +46,7 @@ func lab(t *testing.T, cfg s3lab.Config) (*s3lab.Server, *s3lab.Faults, string) 
 	return server, faults, serve(t, faults)
 }
 
-func serve(t *testing.T, h http.Handler) string {
+func serve(t testing.TB, h http.Handler) string {
 	t.Helper()
 	ts := httptest.NewServer(h)
 	t.Cleanup(ts.Close)
