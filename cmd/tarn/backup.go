@@ -59,7 +59,7 @@ With no repository given, it uses one in your data folder, and makes it on the f
 	fl.BoolVar(&f.init, "init", false, "make the repository first, if it is not there")
 	fl.IntVar(&f.splitDepth, "split-depth", 1, "depth of the directories that get archives of their own")
 	fl.StringVar(&f.archiveSize, "archive-size", "512MiB", "size at which an archive is cut")
-	fl.StringVar(&f.compression, "compression", "", "fastest, default, better or best (default: the repository's)")
+	fl.StringVar(&f.compression, "compression", "", "auto, fastest, default, better or best (default: the repository's)")
 	fl.StringVar(&f.class, "storage-class", "", "storage class of archives (default: the repository's)")
 	fl.StringArrayVar(&f.excludes, "exclude", nil, "skip what matches the pattern, as in .gitignore (repeatable)")
 	fl.StringArrayVar(&f.excludeFiles, "exclude-file", nil, "read patterns from a file (repeatable)")
@@ -109,7 +109,7 @@ func (g *globals) openOrCreate(ctx context.Context, create, dryRun bool) (*opene
 	if err != nil {
 		return nil, err
 	}
-	return g.create(ctx, dirs, location, initFlags{class: string(tarn.Standard), compression: "default"})
+	return g.create(ctx, dirs, location, initFlags{class: string(tarn.Standard), compression: archive.Auto.String()})
 }
 
 // finish refuses a repository that can't be written to. One that an init has

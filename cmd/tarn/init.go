@@ -57,7 +57,7 @@ saved in your configuration folder.` + "\n" + exitCodes,
 	cmd.Flags().BoolVar(&f.passphrase, "passphrase", false, "encrypt to a passphrase, which is asked for (or TARN_PASSPHRASE)")
 	cmd.Flags().StringVar(&f.identityFile, "identity-file", "", "where to save the new identity (default: in the configuration folder)")
 	cmd.Flags().StringVar(&f.class, "storage-class", string(tarn.Standard), "storage class of archives: "+fmt.Sprint(tarn.Classes))
-	cmd.Flags().StringVar(&f.compression, "compression", "default", "default compression: fastest, default, better or best")
+	cmd.Flags().StringVar(&f.compression, "compression", archive.Auto.String(), "default compression: fastest, default, better, best, or auto: as hard as a run leaves time for")
 	return cmd
 }
 

@@ -236,7 +236,7 @@ func TestRoundTrip(t *testing.T) {
 	items[3].stream = true
 	items[7].stream = true
 	each(t, func(t *testing.T, encrypted bool) {
-		for _, level := range []archive.Level{archive.Fastest, archive.Default, archive.Better, archive.Best} {
+		for _, level := range []archive.Level{archive.Fastest, archive.Default, archive.Better, archive.Best, archive.Auto} {
 			verify(t, write(t, encrypted, archive.WriterConfig{Level: level}, items), items)
 		}
 	})

@@ -69,7 +69,7 @@ func TestRawFrame(t *testing.T) {
 // within the size that readers accept.
 func TestFrameBound(t *testing.T) {
 	w := NewWorkers(1)
-	for l := Level(0); l < levels; l++ {
+	for l := range Level(len(encoderLevels)) {
 		if n := len(w.encoder(l).EncodeAll(chacha(FrameSize), nil)); n > maxStored {
 			t.Errorf("%s: %d bytes", l, n)
 		}

@@ -15,12 +15,16 @@ const (
 	Fastest
 	Better
 	Best
+	// Auto is Fastest, Default or Better from frame to frame: as hard as the
+	// rest of a run leaves time for.
+	Auto
 	levels // their number
 )
 
-var levelNames = [levels]string{Default: "default", Fastest: "fastest", Better: "better", Best: "best"}
+var levelNames = [levels]string{Default: "default", Fastest: "fastest", Better: "better", Best: "best", Auto: "auto"}
 
-var encoderLevels = [levels]zstd.EncoderLevel{
+// encoderLevels are those of the levels but for Auto, which has none of its own.
+var encoderLevels = [Auto]zstd.EncoderLevel{
 	Default: zstd.SpeedDefault,
 	Fastest: zstd.SpeedFastest,
 	Better:  zstd.SpeedBetterCompression,
@@ -45,5 +49,5 @@ func ParseLevel(s string) (Level, error) {
 			return Level(i), nil
 		}
 	}
-	return 0, fmt.Errorf("compression %.40q: want fastest, default, better or best", s)
+	return 0, fmt.Errorf("compression %.40q: want auto, fastest, default, better or best", s)
 }

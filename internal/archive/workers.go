@@ -16,7 +16,8 @@ const bufferSize = rawPrefix + maxStored + rawSuffix
 type Workers struct {
 	busy     chan struct{} // as many places as workers
 	free     chan []byte
-	encoders [levels]struct {
+	pace     pace
+	encoders [len(encoderLevels)]struct {
 		once sync.Once
 		enc  *zstd.Encoder
 	}
@@ -84,11 +85,15 @@ type frameJob struct {
 
 // compress does the job, on a goroutine of its own.
 func (w *Workers) compress(j *frameJob, l Level) {
+	idle := len(w.busy) == 0
 	w.busy <- struct{}{}
 	raw := j.buf[rawPrefix:]
 	if incompressible(raw) {
 		j.sum = uint32(xxhash.Sum64(raw))
 	} else {
+		if l == Auto {
+			l = w.pace.next(idle)
+		}
 		j.out = w.encoder(l).EncodeAll(raw, w.buffer())
 		w.release(j.buf)
 		j.buf = nil

@@ -247,7 +247,7 @@ func TestWritersShare(t *testing.T) {
 }
 
 func TestLevels(t *testing.T) {
-	for _, l := range []archive.Level{archive.Default, archive.Fastest, archive.Better, archive.Best} {
+	for _, l := range []archive.Level{archive.Default, archive.Fastest, archive.Better, archive.Best, archive.Auto} {
 		if got, err := archive.ParseLevel(l.String()); got != l || err != nil {
 			t.Errorf("%v: %v, %v", l, got, err)
 		}

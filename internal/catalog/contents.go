@@ -257,7 +257,7 @@ func (c *Contents) flush() error {
 			i++
 			return recs[i-1], true, nil
 		}
-		if err := c.addRun(next); err != nil {
+		if err := c.addRun(int64(len(recs)), next); err != nil {
 			return fmt.Errorf("writing the catalog: %w", err)
 		}
 		clear(c.fresh)
@@ -285,11 +285,11 @@ func (c *Contents) flush() error {
 	return nil
 }
 
-func (c *Contents) addRun(next func() (record, bool, error)) error {
+func (c *Contents) addRun(most int64, next func() (record, bool, error)) error {
 	// A random name, so that two processes never write one file.
 	name := rand.Text() + ".run"
 	path := filepath.Join(c.dir, name)
-	if err := writeRun(path, next); err != nil {
+	if err := writeRun(path, most, next); err != nil {
 		return err
 	}
 	r, err := openRun(path)
@@ -320,7 +320,7 @@ func (c *Contents) mergeSmall() (old []string, err error) {
 	for _, i := range chosen {
 		merged, old = append(merged, c.runs[i]), append(old, c.names[i])
 	}
-	if err := c.addRun(merge(merged)); err != nil {
+	if err := c.addRun(sum, merge(merged)); err != nil {
 		return nil, err
 	}
 	for _, i := range slices.Backward(chosen) {

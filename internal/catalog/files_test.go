@@ -166,7 +166,7 @@ func FuzzRun(f *testing.F) {
 	dir := f.TempDir()
 	n := uint64(0)
 	path := filepath.Join(dir, "seed.run")
-	err := writeRun(path, func() (record, bool, error) {
+	err := writeRun(path, 100, func() (record, bool, error) {
 		n++
 		h := tarn.ContentHash{byte(n), 1}
 		return record{hash: h, archive: uint32(n), offset: int64(n), size: LargeSize - 50 + int64(n)}, n <= 100, nil

@@ -8,9 +8,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"slices"
 	"sort"
+	"sync"
 
 	"github.com/tarn-backup/tarn"
 )
@@ -18,15 +20,16 @@ import (
 // A run is a file of records sorted by hash and archive, each pair once, all
 // integers little endian:
 //
-//	magic "tarnrun2", number of records (8), number of large sizes (8),
-//	the records (56 each), the large sizes (8 each), sorted
+//	magic "tarnrun3", number of records (8), number of large sizes (8), bits of the filter (8),
+//	the records (56 each), the large sizes (8 each), sorted,
+//	the first eight bytes, big endian, of every 16th hash, and the filter, in whole bytes
 //
 // record: hash (32), number of the archive (4), zero (4), offset (8), size (8).
 const (
-	runMagic   = "tarnrun2" // tarnrun1 had one place of each content
-	runHeader  = 24
+	runMagic   = "tarnrun3" // tarnrun1 had one place of each content, tarnrun2 no filter
+	runHeader  = 32
 	recordSize = 56
-	stride     = 64 // records between two entries of the sparse index in memory
+	stride     = 16 // records between two entries of the sparse index
 )
 
 type record struct {
@@ -58,10 +61,16 @@ func compareRecords(a, b record) int {
 
 // run is an open run.
 type run struct {
-	file   *os.File
-	count  int64
-	sparse []uint64 // the first eight bytes, big endian, of every stride-th hash
-	large  []int64  // sizes of at least LargeSize, sorted
+	file  *os.File
+	count int64
+	large []int64 // sizes of at least LargeSize, sorted
+	bits  uint64  // of the filter
+
+	// What a look-up needs in memory is read with the first one: 2 bytes a record.
+	loading sync.Once
+	failed  error
+	sparse  []byte // the first eight bytes of every stride-th hash
+	filter  filter
 }
 
 func openRun(path string) (_ *run, err error) {
@@ -83,24 +92,39 @@ func openRun(path string) (_ *run, err error) {
 		return nil, err
 	}
 	count, large := int64(binary.LittleEndian.Uint64(head[8:])), int64(binary.LittleEndian.Uint64(head[16:]))
-	if string(head[:8]) != runMagic || count < 0 || large < 0 || count > 1<<40 || large > count ||
-		info.Size() != runHeader+count*recordSize+large*8 {
+	bits := binary.LittleEndian.Uint64(head[24:])
+	if string(head[:8]) != runMagic || count < 0 || large < 0 || count > 1<<40 || large > count || bits == 0 || bits > 1<<44 ||
+		info.Size() != runHeader+count*recordSize+large*8+strides(count)*8+filterSize(bits) {
 		return nil, fmt.Errorf("%s: %w", path, tarn.ErrDamaged)
 	}
-	r := &run{file: f, count: count, large: make([]int64, large)}
-	var hash [8]byte
-	for i := int64(0); i < count; i += stride {
-		if _, err := f.ReadAt(hash[:], runHeader+i*recordSize); err != nil {
-			return nil, err
-		}
-		r.sparse = append(r.sparse, binary.BigEndian.Uint64(hash[:]))
-	}
-	tail := io.NewSectionReader(f, runHeader+count*recordSize, large*8)
-	return r, binary.Read(bufio.NewReader(tail), binary.LittleEndian, r.large)
+	r := &run{file: f, count: count, bits: bits, large: make([]int64, large)}
+	sizes := io.NewSectionReader(f, runHeader+count*recordSize, large*8)
+	return r, binary.Read(bufio.NewReader(sizes), binary.LittleEndian, r.large)
 }
 
-// lookup finds the first record of a hash by one read of at most two strides,
-// unless it has many.
+// strides is the length of the sparse index of so many records.
+func strides(count int64) int64 { return (count + stride - 1) / stride }
+
+// load reads the sparse index and the filter, once.
+func (r *run) load() error {
+	r.loading.Do(func() {
+		n := strides(r.count) * 8
+		buf := make([]byte, n+filterSize(r.bits))
+		if _, err := r.file.ReadAt(buf, runHeader+r.count*recordSize+int64(len(r.large))*8); err != nil {
+			r.failed = fmt.Errorf("reading the catalog: %w", err)
+			return
+		}
+		r.sparse, r.filter = buf[:n:n], filter{r.bits, buf[n:]}
+	})
+	return r.failed
+}
+
+// search returns the first entry of the sparse index that is not below key.
+func (r *run) search(key uint64) int64 {
+	return int64(sort.Search(len(r.sparse)/8, func(i int) bool { return binary.BigEndian.Uint64(r.sparse[i*8:]) >= key }))
+}
+
+// lookup finds the first record of a hash by one read, as a rule of one stride.
 func (r *run) lookup(h *tarn.ContentHash) (rec record, ok bool, err error) {
 	var space [2 * stride * recordSize]byte
 	buf, err := r.around(h, space[:])
@@ -122,12 +146,17 @@ func (r *run) all(h *tarn.ContentHash) (recs []record, err error) {
 // around returns the records from the first that is not below h on, at least
 // all of h, in space if they fit.
 func (r *run) around(h *tarn.ContentHash, space []byte) ([]byte, error) {
+	if err := r.load(); err != nil || !r.filter.maybe(h) {
+		return nil, err
+	}
 	key := binary.BigEndian.Uint64(h[:])
 	// The hash, if it is here, lies after the last sparse entry below key.
 	// Equal first bytes may begin in the stride before it.
-	first := sort.Search(len(r.sparse), func(i int) bool { return r.sparse[i] >= key })
-	last := sort.Search(len(r.sparse), func(i int) bool { return r.sparse[i] > key })
-	from, to := int64(max(first-1, 0))*stride, min(int64(last)*stride, r.count)
+	first, last := r.search(key), int64(len(r.sparse)/8)
+	if key < math.MaxUint64 {
+		last = r.search(key + 1)
+	}
+	from, to := max(first-1, 0)*stride, min(last*stride, r.count)
 	if from >= to {
 		return nil, nil
 	}
@@ -148,9 +177,9 @@ func (r *run) hasLarge(size int64) bool {
 	return ok
 }
 
-// writeRun writes the records that next yields, in order of compareRecords, to
+// writeRun writes the records that next yields, at most most of them and in order of compareRecords, to
 // a new file. Of equal ones the first is kept.
-func writeRun(path string, next func() (record, bool, error)) (err error) {
+func writeRun(path string, most int64, next func() (record, bool, error)) (err error) {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_TRUNC|os.O_RDWR, 0o600)
 	if err != nil {
 		return err
@@ -161,7 +190,8 @@ func writeRun(path string, next func() (record, bool, error)) (err error) {
 	var count int64
 	var large []int64
 	var last record
-	var buf []byte
+	var buf, sparse []byte
+	filter := newFilter(most)
 	for {
 		rec, ok, err := next()
 		if err != nil {
@@ -174,10 +204,14 @@ func writeRun(path string, next func() (record, bool, error)) (err error) {
 			continue
 		}
 		last = rec
+		if count%stride == 0 {
+			sparse = append(sparse, rec.hash[:8]...)
+		}
 		count++
 		if rec.size >= LargeSize {
 			large = append(large, rec.size)
 		}
+		filter.add(&rec.hash)
 		buf = rec.append(buf[:0])
 		w.Write(buf)
 	}
@@ -185,12 +219,15 @@ func writeRun(path string, next func() (record, bool, error)) (err error) {
 	for _, size := range large {
 		w.Write(binary.LittleEndian.AppendUint64(nil, uint64(size)))
 	}
+	w.Write(sparse)
+	w.Write(filter.set)
 	if err := w.Flush(); err != nil {
 		return err
 	}
-	head := append([]byte(runMagic), make([]byte, 16)...)
-	binary.LittleEndian.PutUint64(head[8:], uint64(count))
-	binary.LittleEndian.PutUint64(head[16:], uint64(len(large)))
+	head := []byte(runMagic)
+	for _, n := range []uint64{uint64(count), uint64(len(large)), filter.bits} {
+		head = binary.LittleEndian.AppendUint64(head, n)
+	}
 	if _, err := f.WriteAt(head, 0); err != nil {
 		return err
 	}

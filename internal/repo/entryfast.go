@@ -45,6 +45,27 @@ func parseCanonical(line []byte, e *tarn.Entry) bool {
 	return p.ok && (len(p.rest) == 0 || string(p.rest) == "\n")
 }
 
+// parseContent is the same for a line of an index that names a content, as
+// IndexWriter.Add writes it.
+func parseContent(line []byte, l *indexLine) bool {
+	p := lineParser{rest: line, ok: true}
+	p.expect(`{"type":"content","content":`)
+	if !p.ok {
+		return false
+	}
+	h, err := tarn.ParseContentHash(p.plain())
+	offset := p.uint(`,"offset":`, 1<<63-1)
+	size := p.uint(`,"size":`, 1<<63-1)
+	p.expect(`,"path":`)
+	path := p.text(`,"path_raw":`)
+	p.expect("}")
+	if !p.ok || err != nil || len(p.rest) > 0 {
+		return false
+	}
+	*l = indexLine{Type: "content", Content: h, Offset: int64(offset), Size: int64(size), Path: path}
+	return true
+}
+
 // lineParser reads the pieces of a canonical line from the front of rest; ok
 // turns false, for good, at the first surprise.
 type lineParser struct {

@@ -4,14 +4,11 @@ import (
 	"crypto/hmac"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"hash"
 	"io"
 	"strconv"
 	"time"
-
-	"github.com/klauspost/compress/zstd"
 
 	"github.com/tarn-backup/tarn"
 	"github.com/tarn-backup/tarn/internal/archive"
@@ -47,7 +44,7 @@ type Index struct {
 type IndexWriter struct {
 	index Index
 	file  CacheFile
-	zstd  *zstd.Encoder
+	zstd  *encoder
 	mac   hash.Hash
 	buf   []byte
 }
@@ -67,13 +64,9 @@ func (r *Repo) newIndex(id tarn.ArchiveID, split string, rebuilt bool) (*IndexWr
 	if err != nil {
 		return nil, fmt.Errorf("beginning an index: %w", err)
 	}
-	z, err := newEncoder(f)
-	if err != nil {
-		return nil, errors.Join(err, f.Discard())
-	}
 	w := &IndexWriter{
 		index: Index{Archive: id, Key: r.ArchiveKey(split, id), Split: split, Created: r.now().UTC().Truncate(time.Second), Rebuilt: rebuilt},
-		file:  f, zstd: z, mac: r.key.newMAC(labelIndex),
+		file:  f, zstd: newEncoder(f), mac: r.key.newMAC(labelIndex),
 	}
 	b := append(w.buf, `{"type":"archive","format":1,"archive":"`...)
 	b = append(append(b, id...), `","key":`...)

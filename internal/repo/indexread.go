@@ -125,6 +125,9 @@ type indexParser struct {
 
 func (p *indexParser) line(b []byte) error {
 	var l indexLine
+	if p.started && !p.ended && parseContent(b, &l) {
+		return p.contentLine(&l)
+	}
 	if err := json.Unmarshal(b, &l); err != nil {
 		return fmt.Errorf("%w: %w", tarn.ErrDamaged, err)
 	}

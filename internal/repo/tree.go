@@ -12,8 +12,6 @@ import (
 	"io/fs"
 	"iter"
 
-	"github.com/klauspost/compress/zstd"
-
 	"github.com/tarn-backup/tarn"
 )
 
@@ -22,7 +20,7 @@ import (
 type TreeWriter struct {
 	file   CacheFile
 	marks  *MarkWriter
-	zstd   *zstd.Encoder
+	zstd   *encoder
 	hash   hash.Hash
 	buf    []byte
 	last   string
@@ -43,15 +41,11 @@ func (r *Repo) NewTree() (*TreeWriter, error) {
 	if err != nil {
 		return nil, fmt.Errorf("beginning a tree: %w", err)
 	}
-	z, err := newEncoder(f)
+	m, err := r.NewMarks()
 	if err != nil {
 		return nil, errors.Join(err, f.Discard())
 	}
-	m, err := r.NewMarks()
-	if err != nil {
-		return nil, errors.Join(err, z.Close(), f.Discard())
-	}
-	return &TreeWriter{file: f, marks: m, zstd: z, hash: r.key.newTreeHash()}, nil
+	return &TreeWriter{file: f, marks: m, zstd: newEncoder(f), hash: r.key.newTreeHash()}, nil
 }
 
 // Add appends an entry, whose path must come after that of the one before.
