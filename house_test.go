@@ -35,7 +35,7 @@ var allowed = map[string][]string{
 	"internal/rebuild":             {".", "internal/archive", "internal/repo", "internal/storage", "internal/catalog"},
 	"internal/cold":                {".", "internal/storage", "internal/price"},
 	"internal/backup":              {".", "internal/scan", "internal/archive", "internal/repo", "internal/storage", "internal/price", "internal/catalog"},
-	"internal/restore":             {".", "internal/durable", "internal/archive", "internal/repo", "internal/storage", "internal/cold", "internal/catalog"},
+	"internal/restore":             {".", "internal/archive", "internal/repo", "internal/storage", "internal/cold", "internal/catalog"},
 	"internal/check":               {".", "internal/archive", "internal/repo", "internal/storage", "internal/catalog"},
 	"internal/prune":               {".", "internal/repo", "internal/storage", "internal/price"},
 	"internal/tarball":             {".", "internal/scan", "internal/storage", "internal/price"},

@@ -22,6 +22,7 @@ type restoreFlags struct {
 	deleteExcluded bool
 	dryRun         bool
 	verify         bool
+	sync           bool
 }
 
 func newRestore(g *globals) *cobra.Command {
@@ -45,6 +46,7 @@ remove, with -v what it removes. With --overwrite always it also removes a folde
 	fl.BoolVar(&f.deleteExcluded, "delete-excluded", false, "as --delete, and remove what the backup left out, too")
 	fl.BoolVar(&f.dryRun, "dry-run", false, "say what would be written and removed, and do nothing")
 	fl.BoolVar(&f.verify, "verify", false, "read every file again in the end")
+	fl.BoolVar(&f.sync, "sync", false, "end when all is on the disk; else the system writes in its own time, as after cp")
 	filter := filterFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if f.target == "" {
@@ -57,7 +59,7 @@ remove, with -v what it removes. With --overwrite always it also removes a folde
 		return g.withSnapshot(cmd.Context(), filter, args, func(o *opened, s *repo.Snapshot, paths []string) error {
 			cfg := restore.Config{
 				Repo: o.Repo, Contents: o.contents, Snapshot: s, Paths: paths, Target: f.target, Overwrite: policy,
-				Delete: f.delete || f.deleteExcluded, DryRun: f.dryRun, Verify: f.verify && !f.dryRun, Log: g.log,
+				Delete: f.delete || f.deleteExcluded, DryRun: f.dryRun, Verify: f.verify && !f.dryRun, Sync: f.sync, Log: g.log,
 			}
 			if cfg.Delete {
 				if cfg.Excluders, err = g.excluders(o, s, f.target, f.deleteExcluded); err != nil {

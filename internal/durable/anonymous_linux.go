@@ -21,7 +21,7 @@ func createAnonymous(path string, perm fs.FileMode) *File {
 		return nil // whatever is wrong, the way with a name meets it again
 	}
 	f := os.NewFile(uintptr(fd), path)
-	return &File{f: f, w: Writer{F: f}, final: path}
+	return &File{f: f, w: writer{F: f}, final: path}
 }
 
 // publishOpen gives an anonymous file its name, if that is free.

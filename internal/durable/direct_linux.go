@@ -7,9 +7,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Writer appends to F, from its beginning, past the page cache where that may
+// writer appends to F, from its beginning, past the page cache where that may
 // be: see DirectSize. It is not the end of writing: only a sync of F is.
-type Writer struct {
+type writer struct {
 	F       *os.File
 	on      bool
 	refused bool  // by the file system; it is not asked again
@@ -24,7 +24,7 @@ const directBlock = 4096
 // from p: what is written once and not read again soon would only push what is
 // of use out of the page cache, and copying it there and finding pages for it
 // costs more than all the rest of a Put.
-func (w *Writer) Write(p []byte) (int, error) {
+func (w *writer) Write(p []byte) (int, error) {
 	want := !w.refused && len(p) >= DirectSize && len(p)%directBlock == 0 && w.n%directBlock == 0 &&
 		uintptr(unsafe.Pointer(unsafe.SliceData(p)))%directBlock == 0
 	if want != w.on && w.set(want) != nil {
@@ -48,7 +48,7 @@ func (w *Writer) Write(p []byte) (int, error) {
 	return n, err
 }
 
-func (w *Writer) set(on bool) error {
+func (w *writer) set(on bool) error {
 	conn, err := w.F.SyscallConn()
 	if err != nil {
 		return err

@@ -28,10 +28,10 @@ type File struct {
 	f           *os.File
 	path, final string // path is empty if the file has no name yet
 	link        func(oldname, newname string) error
-	w           Writer
+	w           writer
 }
 
-// DirectSize is the number of bytes from which a Write, of a File or a Writer,
+// DirectSize is the number of bytes from which a Write of a File
 // may go past the page cache: where the system can, if the length is a multiple of 4096, and so are
 // what was written before and the address of the bytes, as that of a large
 // allocation is.
@@ -49,7 +49,7 @@ func Create(path string, perm fs.FileMode) (*File, error) {
 		if err != nil {
 			return nil, err
 		}
-		return &File{f: f, w: Writer{F: f}, path: temp, final: path, link: os.Link}, nil
+		return &File{f: f, w: writer{F: f}, path: temp, final: path, link: os.Link}, nil
 	}
 }
 

@@ -155,7 +155,7 @@ func (r *Repo) putBytes(ctx context.Context, key string, data []byte) error {
 }
 
 // decoder decodes zstd with a bounded window. An error that is not its
-// source's says that the bytes are damaged, whichever of zstd's it is.
+// source's says that the bytes are damaged, whichever of zstd's it is. It comes from a pool, as encoders do.
 type decoder struct {
 	zstd *zstd.Decoder
 	src  *watched
@@ -175,10 +175,16 @@ func (w *watched) Read(p []byte) (int, error) {
 	return n, err
 }
 
+var decoders = sync.Pool{New: func() any {
+	// These options are always valid.
+	z, _ := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(8<<20), zstd.WithDecoderLowmem(true))
+	return z
+}}
+
 func newDecoder(src io.Reader) (*decoder, error) {
 	w := &watched{r: src}
-	z, err := zstd.NewReader(w, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(8<<20), zstd.WithDecoderLowmem(true))
-	if err != nil {
+	z := decoders.Get().(*zstd.Decoder)
+	if err := z.Reset(w); err != nil {
 		return nil, err
 	}
 	return &decoder{z, w}, nil
@@ -196,8 +202,12 @@ func (d *decoder) Read(p []byte) (int, error) {
 	return n, d.src.err
 }
 
-// Close gives the decoder's memory back.
-func (d *decoder) Close() { d.zstd.Close() }
+// Close gives the decoder back to the pool.
+func (d *decoder) Close() {
+	if d.zstd.Reset(nil) == nil {
+		decoders.Put(d.zstd)
+	}
+}
 
 // encoder is the counterpart of decoder. It goes back to a pool when it is
 // closed, since a repository of many small splits makes thousands.

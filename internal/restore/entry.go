@@ -140,11 +140,7 @@ func (r *run) empty(e *tarn.Entry) error {
 	if r.DryRun {
 		return nil
 	}
-	f, err := r.target.Create(e)
-	if err != nil {
-		return err
-	}
-	return f.Commit()
+	return r.target.WriteFile(e, nil)
 }
 
 // there reports whether the target needs nothing for e: it is right already,

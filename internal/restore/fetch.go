@@ -11,7 +11,6 @@ import (
 	"sync"
 
 	"github.com/tarn-backup/tarn"
-	"github.com/tarn-backup/tarn/internal/durable"
 )
 
 const (
@@ -19,6 +18,7 @@ const (
 	stretchBytes = 16 << 20 // of the tar stream, at which a stretch may end
 	maxGap       = 1 << 20  // bytes of the object that are read along instead of asking anew
 	maxCopies    = 32       // files that one content is written to at once
+	smallContent = 1 << 20  // up to which a content is checked before its file is made; and the piece of larger ones
 )
 
 func partition(jobs []job) (whole, extents []job) {
@@ -142,6 +142,9 @@ func (r *run) fetchOnce(ctx context.Context, s stretch) (done int, err error) {
 // write writes one content to all files that have it. The error is one of
 // reading; what goes wrong with a file is that file's problem, unless fatal.
 func (r *run) write(ctx context.Context, jobs []job, src io.Reader) error {
+	if jobs[0].at.Size <= smallContent {
+		return r.writeSmall(ctx, jobs, src)
+	}
 	var open []job
 	out := fan{}
 	abort := func() {
@@ -174,11 +177,27 @@ func (r *run) write(ctx context.Context, jobs []job, src io.Reader) error {
 	return nil
 }
 
-type contentBuffer [durable.DirectSize]byte
+// writeSmall is write for a content that fits into memory.
+func (r *run) writeSmall(ctx context.Context, jobs []job, src io.Reader) error {
+	buf := contentBuffers.Get().(*contentBuffer)
+	defer contentBuffers.Put(buf)
+	content := buf[:jobs[0].at.Size]
+	if _, err := io.ReadFull(src, content); err != nil {
+		return err
+	}
+	for _, j := range jobs {
+		if err := r.written(ctx, j, r.target.WriteFile(j.entry, content)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+type contentBuffer [smallContent]byte
 
 var contentBuffers = sync.Pool{New: func() any { return new(contentBuffer) }}
 
-// copyContent copies size bytes in pieces as large as the target takes best.
+// copyContent copies size bytes in pieces.
 func copyContent(out io.Writer, src io.Reader, size int64) error {
 	buf := contentBuffers.Get().(*contentBuffer)
 	defer contentBuffers.Put(buf)
@@ -204,6 +223,11 @@ func (r *run) commit(ctx context.Context, j job, f *File, err error) error {
 	} else {
 		f.Abort()
 	}
+	return r.written(ctx, j, err)
+}
+
+// written takes the outcome of writing a file. Only a fatal error is returned.
+func (r *run) written(ctx context.Context, j job, err error) error {
 	switch {
 	case err == nil:
 		r.count(j.entry)

@@ -50,6 +50,7 @@ type Config struct {
 	Excluders map[string]Excluder
 	DryRun    bool
 	Verify    bool // read every file again in the end
+	Sync      bool // return when all is on the disk, and not only in the system's memory
 
 	Progress *Progress
 	// Problem is called with each entry that could not be restored as it was;
@@ -183,7 +184,10 @@ func (r *run) all(ctx context.Context) error {
 			return err
 		}
 	}
-	return r.target.Sync()
+	if r.Sync {
+		return r.target.Sync()
+	}
+	return nil
 }
 
 // split places the entries of one split.

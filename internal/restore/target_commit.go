@@ -62,7 +62,7 @@ func (w *File) rename() error {
 	buf := contentBuffers.Get().(*contentBuffer)
 	defer contentBuffers.Put(buf)
 	src := io.NewSectionReader(from, 0, w.e.Size)
-	if _, err := io.CopyBuffer(struct{ io.Writer }{&w.out}, src, buf[:]); err != nil {
+	if _, err := io.CopyBuffer(struct{ io.Writer }{w.f}, src, buf[:]); err != nil {
 		w.Abort()
 		return err
 	}

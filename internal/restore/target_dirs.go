@@ -100,6 +100,7 @@ const maxDirErrors = 100
 // permission to search hides those below it. It goes on after errors, returns
 // up to 100 of them, and forgets the directories.
 func (t *Target) FinishDirs(ctx context.Context) error {
+	t.dropAll() // and so remove their marks, which changes the time of a directory
 	t.mu.Lock()
 	j := t.journal
 	t.journal = journal{}

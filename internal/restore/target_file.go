@@ -13,7 +13,6 @@ import (
 	"sync"
 
 	"github.com/tarn-backup/tarn"
-	"github.com/tarn-backup/tarn/internal/durable"
 )
 
 // holeSize is the alignment and the least size, in bytes, of a run of zeros
@@ -32,8 +31,7 @@ type File struct {
 	e         *tarn.Entry
 	name, tmp string // tmp is empty while it has no name
 	f         *os.File
-	out       durable.Writer // of f
-	hash      hash.Hash
+	hash      hash.Hash // nil if the content is known to be right
 	n         int64
 	err       error // of a Write: the file can't become right any more
 }
@@ -68,7 +66,6 @@ func (t *Target) Create(e *tarn.Entry) (*File, error) {
 func (w *File) open() (err error) {
 	if !w.t.named.Load() && !w.e.Sparse {
 		if w.f, err = w.h.dir.anonymous(w.e.Mode); err == nil {
-			w.out.F = w.f
 			return nil
 		}
 		if !isNoSpace(err) && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrPermission) {
@@ -79,7 +76,6 @@ func (w *File) open() (err error) {
 		w.f, err = w.h.dir.create(tmp)
 		return err
 	})
-	w.out = durable.Writer{F: w.f}
 	return err
 }
 
@@ -94,7 +90,9 @@ func (w *File) Write(p []byte) (int, error) {
 			w.e.Path, w.e.Size, tarn.ErrDamaged)
 		return 0, w.err
 	}
-	w.hash.Write(p)
+	if w.hash != nil {
+		w.hash.Write(p)
+	}
 	if err := w.store(p); err != nil {
 		w.err = w.t.fail("writing", w.e.Path, err)
 		return 0, w.err
@@ -108,7 +106,7 @@ func (w *File) Write(p []byte) (int, error) {
 // that another Write does write reads as zeros where it doesn't.
 func (w *File) store(p []byte) error {
 	if !w.e.Sparse {
-		_, err := w.out.Write(p)
+		_, err := w.f.Write(p)
 		return err
 	}
 	off, start := 0, 0
@@ -157,17 +155,11 @@ func (w *File) check() error {
 	if w.err != nil {
 		return w.err
 	}
-	if w.n != w.e.Size {
-		return fmt.Errorf("writing %q: content has %d bytes, %d were recorded: %w", w.e.Path, w.n, w.e.Size, tarn.ErrDamaged)
-	}
-	var sum tarn.ContentHash // an empty file has none
-	if w.n > 0 {
+	sum := w.e.Content
+	if w.hash != nil {
 		w.hash.Sum(sum[:0])
 	}
-	if sum != w.e.Content {
-		return fmt.Errorf("writing %q: content has SHA-256 %s, %s was recorded: %w", w.e.Path, sum, w.e.Content, tarn.ErrDamaged)
-	}
-	return nil
+	return rightContent(w.e, w.n, sum)
 }
 
 // Abort throws the file away. After Commit it does nothing.

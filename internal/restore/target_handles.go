@@ -25,7 +25,9 @@ type handle struct {
 	gone  bool // not in the cache any more: the last release closes it
 	elem  *list.Element
 	sweep sync.Once
-	bare  bool // what is made in it inherits no ACL; set by sweep
+	bare  bool  // what is made in it inherits no ACL; set by sweep
+	files int64 // that were to be made in it under their own names
+	mark  *mark // nil while none are
 }
 
 // handles is a bounded cache of open directories, least recently used last.
@@ -69,8 +71,15 @@ func (c *handles) forget(h *handle) {
 	delete(c.byPath, h.path)
 	h.gone = true
 	if h.refs == 0 {
-		h.dir.close()
+		h.close()
 	}
+}
+
+func (h *handle) close() {
+	if h.mark != nil {
+		h.dir.unmark(h.mark) // one that stays is swept away by the next run
+	}
+	h.dir.close()
 }
 
 func (c *handles) dropAll() {
@@ -146,7 +155,7 @@ func (t *Target) release(h *handle) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if h.refs--; h.refs == 0 && h.gone {
-		h.dir.close()
+		h.close()
 	}
 }
 

@@ -31,19 +31,19 @@ func apply(n inode, e *tarn.Entry, cur *info, warn warnFunc) error {
 	if applyXattrs(n, e, cur, warn) {
 		chmod = true
 	}
-	if chmod && e.Type != tarn.TypeSymlink {
-		if err := tolerate("mode", n.chmod(mode), warn); err != nil {
+	if cur == nil || cur.mtime != e.MTime {
+		mtime, err := unix.TimeToTimespec(e.MTime.Time())
+		if err == nil {
+			err = n.setTimes([]unix.Timespec{{Nsec: omitTime}, mtime})
+		}
+		if err := tolerate("times", err, warn); err != nil {
 			return err
 		}
 	}
-	if cur != nil && cur.mtime == e.MTime {
-		return nil
+	if chmod && e.Type != tarn.TypeSymlink {
+		return tolerate("mode", n.chmod(mode), warn)
 	}
-	mtime, err := unix.TimeToTimespec(e.MTime.Time())
-	if err == nil {
-		err = n.setTimes([]unix.Timespec{{Nsec: omitTime}, mtime})
-	}
-	return tolerate("times", err, warn)
+	return nil
 }
 
 // tolerate turns into a warning what a user or file system is not able to do.

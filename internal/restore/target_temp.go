@@ -78,6 +78,7 @@ func (t *Target) sweepOnce(h *handle) {
 }
 
 func (t *Target) sweepDir(h *handle) error {
+	var marks []string
 	for name, err := range h.dir.names() {
 		if err != nil {
 			return err
@@ -96,7 +97,16 @@ func (t *Target) sweepDir(h *handle) error {
 		if entry || err != nil || st.typ == tarn.TypeDir {
 			continue
 		}
+		if isMark(name) {
+			marks = append(marks, name)
+			continue
+		}
 		if err := h.dir.remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	for _, name := range marks {
+		if err := h.sweepMarked(name); err != nil {
 			return err
 		}
 	}
