@@ -1,0 +1,9 @@
+// Package price knows what a provider charges and what an action costs by
+// it: a book of prices by provider, region and storage class, usage as the bill
+// counts it, and plans such as of a thaw. It is pure: the book lies in the binary,
+// and whoever has another one hands it in.
+//
+// All sums are exact. GB means GiB, as on the bill of AWS, and a month has
+// HoursPerMonth hours, as in its calculator; a bill divides by the hours of its own month, from
+// 8% less to 2% more. STANDARD is priced as the first 50 TB of a month are.
+package price
