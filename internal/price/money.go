@@ -148,4 +148,3 @@ func (m *Money) UnmarshalJSON(b []byte) error {
 	m.amount = r
 	return nil
 }
-
