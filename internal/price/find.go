@@ -17,13 +17,15 @@ var ErrNoPrices = errors.New("no prices known")
 
 // Prices are what one region of one provider charges.
 type Prices struct {
-	Provider, Region string
-	Date, Source     string
+	Provider string `json:"provider"`
+	Region   string `json:"region"`
+	Date     string `json:"date"`   // when they were so
+	Source   string `json:"source"` // who says that
 	// FreeTransfer is how many bytes a month leave for nothing.
-	FreeTransfer int64
-	List         Money // of 1,000 LIST requests
-	Transfer     Money // of a GiB to the internet
-	Classes      map[tarn.Class]Class
+	FreeTransfer int64                `json:"free_transfer_bytes"`
+	List         Money                `json:"list"`     // of 1,000 LIST requests
+	Transfer     Money                `json:"transfer"` // of a GiB to the internet
+	Classes      map[tarn.Class]Class `json:"classes"`
 }
 
 // Class is what a class costs and how it is counted.
