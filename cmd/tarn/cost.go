@@ -71,7 +71,7 @@ func (g *globals) prices(location, region string) (*price.Prices, error) {
 	if err != nil {
 		return nil, err
 	}
-	host, name, err := g.hostOf(location)
+	host, err := g.hostOf(location)
 	if err != nil {
 		return nil, err
 	}
@@ -86,19 +86,14 @@ func (g *globals) prices(location, region string) (*price.Prices, error) {
 		return p, nil
 	case host == "" && region == "":
 		return nil, hinted{errors.New("no prices known: the region of the bucket is not"), "Name it with --aws-region or AWS_REGION, or prices with --prices aws/us-east-1 or TARN_PRICES."}
-	case !errors.Is(err, price.ErrNoPrices):
-		return nil, err
-	case strings.HasSuffix(err.Error(), host) && host != "": // no provider that is known
-		return nil, fmt.Errorf("%w for %s: name some with --prices aws/us-east-1", price.ErrNoPrices, name)
 	}
 	return nil, hinted{fmt.Errorf("%w: name some with --prices aws/us-east-1", err), updateHint}
 }
 
 const updateHint = "`tarn cost update` reads those of AWS's other regions; `tarn cost prices` lists what is known."
 
-// hostOf returns the host of a location's endpoint, and its name for messages;
-// both are empty for AWS's own.
-func (g *globals) hostOf(location string) (host, name string, err error) {
+// hostOf returns the host of a location's endpoint, with its port; "" for AWS's own.
+func (g *globals) hostOf(location string) (string, error) {
 	endpoint := ""
 	for _, scheme := range []string{" at http://", " at https://"} {
 		if i := strings.LastIndex(location, scheme); i >= 0 {
@@ -111,13 +106,13 @@ func (g *globals) hostOf(location string) (host, name string, err error) {
 		}
 	}
 	if endpoint == "" {
-		return "", "", nil
+		return "", nil
 	}
 	u, err := url.Parse(endpoint)
 	if err != nil || u.Hostname() == "" {
-		return "", "", fmt.Errorf("endpoint %.200q: want a URL like https://host:port", endpoint)
+		return "", fmt.Errorf("endpoint %.200q: want a URL like https://host:port", endpoint)
 	}
-	return u.Hostname(), u.Host, nil
+	return u.Host, nil
 }
 
 // namedPrices finds the prices for PROVIDER/REGION.

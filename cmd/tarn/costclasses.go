@@ -203,8 +203,12 @@ func (g *globals) printClasses(path string, f classesFlags, c *counted, p *price
 			"classes": orEmpty(rows), "problems": c.problems,
 		})
 	}
-	fmt.Fprintf(g.stdout, "%s (%s) in %s, kept for %s, %s restores a year of %s%%\n", formatCount(c.files, "file", "files"), formatBytes(c.bytes),
-		formatCount(int64(len(c.archives)), "archive", "archives"), formatCount(f.years, "year", "years"), f.restores, strings.TrimSuffix(f.share, "%"))
+	often := f.restores + " restores"
+	if f.restores == "1" {
+		often = "1 restore"
+	}
+	fmt.Fprintf(g.stdout, "%s (%s) in %s, kept for %s, %s of %s%% a year\n", formatCount(c.files, "file", "files"), formatBytes(c.bytes),
+		formatCount(int64(len(c.archives)), "archive", "archives"), formatCount(f.years, "year", "years"), often, strings.TrimSuffix(f.share, "%"))
 	w := tabwriter.NewWriter(g.stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(w, "\tSTORAGE\tREQUESTS\tRETRIEVAL\tTRANSFER\tTOTAL\tREADABLE IN\t")
 	best := price.Row{}

@@ -45,26 +45,30 @@ func (g *globals) costPrices(provider, region string) error {
 	if provider != "" && book.Providers[provider] == nil {
 		return hinted{fmt.Errorf("no provider is %q", provider), "There are " + strings.Join(book.Names(), ", ") + "."}
 	}
-	shown := false
+	shown := 0
 	for _, name := range book.Names() {
 		if provider != "" && provider != name {
 			continue
 		}
-		some, err := g.printProvider(book, name, region)
-		if err != nil {
+		if err := g.printProvider(book, name, region, &shown); err != nil {
 			return err
 		}
-		shown = shown || some
 	}
-	if !shown && (provider != "" || region != "") {
+	if shown == 0 && (provider != "" || region != "") {
 		return hinted{fmt.Errorf("%w for %s", price.ErrNoPrices, strings.Trim(provider+"/"+region, "/")), updateHint}
 	}
 	return nil
 }
 
-// printProvider prints each region that has prices of its own once, and
-// reports whether there was one.
-func (g *globals) printProvider(book *price.Book, name, region string) (some bool, err error) {
+// printProvider prints each region that has prices of its own once, or that
+// there is none, and counts what it has shown.
+func (g *globals) printProvider(book *price.Book, name, region string, shown *int) error {
+	gap := func() {
+		if *shown > 0 {
+			g.say("")
+		}
+		*shown++
+	}
 	p := book.Providers[name]
 	for _, r := range slices.Sorted(maps.Keys(p.Regions)) {
 		if region != "" && region != r || region == "" && p.Regions[r].As != "" {
@@ -72,12 +76,9 @@ func (g *globals) printProvider(book *price.Book, name, region string) (some boo
 		}
 		found, err := book.Find(name, r)
 		if err != nil {
-			return some, err
+			return err
 		}
-		if some {
-			g.say("")
-		}
-		some = true
+		gap()
 		var also []string
 		for other, v := range p.Regions {
 			if v.As == r && region == "" {
@@ -86,13 +87,14 @@ func (g *globals) printProvider(book *price.Book, name, region string) (some boo
 		}
 		slices.Sort(also)
 		if err := g.printPrices(found, also); err != nil {
-			return some, err
+			return err
 		}
 	}
 	if len(p.Regions) == 0 && region == "" && !g.json {
-		g.say("\n%s (%s): no prices known", printable(name), printable(p.Name))
+		gap()
+		g.say("%s (%s): no prices known", printable(name), printable(p.Name))
 	}
-	return some, nil
+	return nil
 }
 
 // printPrices prints the prices of a region, and which other ones have them.

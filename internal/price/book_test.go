@@ -91,7 +91,9 @@ func TestForHost(t *testing.T) {
 		{"s3.gra.io.cloud.ovh.net", "us-east-1", "", "ovh/gra"},
 		{"amazonaws.com.example.org", "us-east-1", "", "example.org"},
 		{"evilamazonaws.com", "us-east-1", "", "evilamazonaws.com"},
-		{"127.0.0.1", "us-east-1", "", "127.0.0.1"},
+		{"127.0.0.1:9444", "us-east-1", "", "127.0.0.1:9444"},
+		{"[::1]:9444", "us-east-1", "", "[::1]:9444"},
+		{"s3.us-east-2.amazonaws.com:443", "", "aws/us-east-2", ""},
 	} {
 		p, err := b.ForHost(test.host, test.region)
 		if test.want == "" {

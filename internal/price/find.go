@@ -3,6 +3,7 @@ package price
 import (
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -57,13 +58,16 @@ func (b *Book) Find(provider, region string) (*Prices, error) {
 	return found, nil
 }
 
-// ForHost returns the prices for the host of an endpoint, which tells the
-// provider: AWS if it is empty. An empty region is taken from the host, if that says it.
-func (b *Book) ForHost(host, region string) (*Prices, error) {
-	if host == "" {
+// port is what may follow the name of a host.
+var port = regexp.MustCompile(`:\d+$`)
+
+// ForHost returns the prices for the host of an endpoint, with or without its
+// port. It tells the provider: AWS if it is empty. A region that it names goes before the other.
+func (b *Book) ForHost(endpoint, region string) (*Prices, error) {
+	if endpoint == "" {
 		return b.Find(AWS, region)
 	}
-	host = strings.ToLower(strings.TrimSuffix(host, "."))
+	host := strings.ToLower(strings.TrimSuffix(port.ReplaceAllString(endpoint, ""), "."))
 	for _, name := range b.Names() {
 		for _, end := range b.Providers[name].Endpoints {
 			if !strings.HasSuffix(host, end) {
@@ -75,7 +79,7 @@ func (b *Book) ForHost(host, region string) (*Prices, error) {
 			return b.Find(name, region)
 		}
 	}
-	return nil, fmt.Errorf("%w for %s", ErrNoPrices, host)
+	return nil, fmt.Errorf("%w for %s", ErrNoPrices, endpoint)
 }
 
 // regionOf reads the region in s3.eu-west-1.amazonaws.com,
