@@ -50,7 +50,7 @@ func (p *Prices) costOfKeeping(class tarn.Class, a Archive) (Money, error) {
 	}
 	var u Usage
 	u.Upload(class, 1, a.Parts)
-	c.store(&u, class, 1, a.Size, max(a.Keep, days(c.MinimumDays)), 0)
+	c.store(&u, class, c.held(1, a.Size), max(a.Keep, days(c.MinimumDays)), 0)
 	b, err := p.Bill(u, 0)
 	return b.Total, err
 }

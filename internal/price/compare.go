@@ -82,16 +82,22 @@ func (f Folder) check() error {
 	case f.PartSize < 1:
 		return errors.New("parts of no size")
 	}
+	total := int64(0)
+	for _, size := range f.Archives {
+		if total += size; size < 0 || size > mostBytes || total > mostTotal {
+			return fmt.Errorf("an archive of %d bytes after %d: want at most %d, and %d in all", size, total-size, int64(mostBytes), int64(mostTotal))
+		}
+	}
 	return nil
 }
 
+// mostTotal is an exbibyte, and leaves room for what is billed of small archives.
+const mostTotal = 1 << 60
+
 func (p *Prices) row(f Folder, class tarn.Class) (Row, error) {
-	c := p.Classes[class]
-	var kept Usage
+	kept := f.kept(p.Classes[class], class)
 	total := int64(0)
 	for _, size := range f.Archives {
-		kept.Upload(class, 1, (size+f.PartSize-1)/f.PartSize)
-		f.keep(&kept, c, class, size)
 		total += size
 	}
 	bill, err := p.Bill(kept, 0)
@@ -150,24 +156,48 @@ func (p *Prices) restore(row *Row, f Folder, objects, bytes int64) (Usage, error
 	return best.Usage.Times(f.Share), nil
 }
 
-// keep counts what storing an archive for all of the years uses.
-func (f Folder) keep(u *Usage, c Class, class tarn.Class, size int64) {
-	years := time.Duration(f.Years) * 12 * Month
-	if len(c.Steps) == 0 {
-		c.store(u, class, 1, size, years, 0)
-		return
+// kept counts what uploading the archives and storing them for all of the years uses.
+func (f Folder) kept(c Class, class tarn.Class) (u Usage) {
+	var objects, billed [2]int64 // those that are not monitored, those that are
+	begun := int64(0)
+	for _, size := range f.Archives {
+		i := 0
+		if c.monitors(size) {
+			i = 1
+		}
+		objects[i]++
+		billed[i] += max(size, c.MinimumBytes)
+		if n := (size + f.PartSize - 1) / f.PartSize; n > 1 {
+			begun += n + 1
+		}
 	}
-	cycles := new(big.Rat).Mul(f.Restores, new(big.Rat).SetInt64(f.Years))
-	times := 1 + new(big.Int).Quo(cycles.Num(), cycles.Denom()).Int64()
+	u.addInt(item{what: puts, class: class}, objects[0]+objects[1])
+	u.addInt(item{what: parts, class: class}, begun)
+	years := time.Duration(f.Years) * 12 * Month
+	for i := range objects {
+		h := held{new(big.Rat).SetInt64(objects[i]), new(big.Rat).SetInt64(billed[i]), i == 1}
+		if len(c.Steps) == 0 {
+			c.store(&u, class, h, years, 0)
+		} else {
+			f.cycles(&u, c, class, h, years)
+		}
+	}
+	return u
+}
+
+// cycles counts what goes down steps, and up again when it is read.
+func (f Folder) cycles(u *Usage, c Class, class tarn.Class, h held, years time.Duration) {
+	restores := new(big.Rat).Mul(f.Restores, new(big.Rat).SetInt64(f.Years))
+	times := 1 + new(big.Int).Quo(restores.Num(), restores.Denom()).Int64()
 	var read, rest Usage
-	c.cycle(&read, class, size, years/time.Duration(times))
-	c.cycle(&rest, class, size, years)
+	c.cycle(&read, class, h, years/time.Duration(times))
+	c.cycle(&rest, class, h, years)
 	u.Add(read.Times(new(big.Rat).Mul(f.Share, big.NewRat(times, 1))))
 	u.Add(rest.Times(new(big.Rat).Sub(big.NewRat(1, 1), f.Share)))
 }
 
-// cycle counts an object that is stored and not read for so long.
-func (c Class) cycle(u *Usage, class tarn.Class, size int64, idle time.Duration) {
+// cycle counts what is stored and not read for so long.
+func (c Class) cycle(u *Usage, class tarn.Class, h held, idle time.Duration) {
 	for step := range len(c.Steps) + 1 {
 		from, to := time.Duration(0), idle
 		if step > 0 {
@@ -177,7 +207,7 @@ func (c Class) cycle(u *Usage, class tarn.Class, size int64, idle time.Duration)
 			to = min(idle, days(c.Steps[step].AfterDays))
 		}
 		if to > from {
-			c.store(u, class, 1, size, to-from, step)
+			c.store(u, class, h, to-from, step)
 		}
 	}
 }

@@ -146,12 +146,14 @@ func TestCompareMonotonic(t *testing.T) {
 
 func TestCompareRefuses(t *testing.T) {
 	for name, change := range map[string]func(f *price.Folder){
-		"no years":      func(f *price.Folder) { f.Years = 0 },
-		"many years":    func(f *price.Folder) { f.Years = 1000 },
-		"back":          func(f *price.Folder) { f.Restores = big.NewRat(-1, 1) },
-		"too often":     func(f *price.Folder) { f.Restores = big.NewRat(1<<40, 1) },
-		"more than all": func(f *price.Folder) { f.Share = big.NewRat(11, 10) },
-		"no parts":      func(f *price.Folder) { f.PartSize = 0 },
+		"no years":          func(f *price.Folder) { f.Years = 0 },
+		"many years":        func(f *price.Folder) { f.Years = 1000 },
+		"back":              func(f *price.Folder) { f.Restores = big.NewRat(-1, 1) },
+		"too often":         func(f *price.Folder) { f.Restores = big.NewRat(1<<40, 1) },
+		"more than all":     func(f *price.Folder) { f.Share = big.NewRat(11, 10) },
+		"less than nothing": func(f *price.Folder) { f.Archives = []int64{-1} },
+		"too much":          func(f *price.Folder) { f.Archives = slices.Repeat([]int64{5 << 40}, 1<<20) },
+		"no parts":          func(f *price.Folder) { f.PartSize = 0 },
 	} {
 		f := photos()
 		change(&f)

@@ -176,22 +176,39 @@ func (p *Prices) Store(u *Usage, class tarn.Class, objects, size int64, kept tim
 	if err != nil {
 		return err
 	}
-	c.store(u, class, objects, size, kept, 0)
+	c.store(u, class, c.held(objects, size), kept, 0)
 	return nil
 }
 
-func (c Class) store(u *Usage, class tarn.Class, objects, size int64, kept time.Duration, step int) {
-	objectHours := over(objects, kept)
-	each := func(what what, bytes int64, step int) {
-		n := new(big.Rat).SetInt64(max(bytes, 0))
-		u.add(item{what: what, class: class, step: step}, n.Mul(n, objectHours))
+// held are objects that are alike to the bill.
+type held struct {
+	objects, bytes *big.Rat // bytes that are billed
+	monitored      bool
+}
+
+// held returns objects of one size.
+func (c Class) held(objects, size int64) held {
+	n := new(big.Rat).SetInt64(max(objects, 0))
+	bytes := new(big.Rat).SetInt64(max(size, c.MinimumBytes, 0))
+	return held{n, bytes.Mul(bytes, n), c.monitors(size)}
+}
+
+// monitors reports whether objects of a size are monitored, and go down steps.
+func (c Class) monitors(size int64) bool { return c.Monitoring.known() && size >= c.MonitoredFrom }
+
+// store counts what is held for so long after so many steps.
+func (c Class) store(u *Usage, class tarn.Class, h held, kept time.Duration, step int) {
+	hours := over(1, kept)
+	add := func(what what, n *big.Rat, times int64, step int) {
+		n = new(big.Rat).Mul(n, hours)
+		u.add(item{what: what, class: class, step: step}, n.Mul(n, new(big.Rat).SetInt64(times)))
 	}
-	if c.MonitoredFrom > size {
-		step = 0 // what isn't monitored is never moved
-	} else if c.Monitoring.known() {
-		u.add(item{what: monitored, class: class}, objectHours)
+	if !h.monitored {
+		step = 0
+	} else {
+		add(monitored, h.objects, 1, 0)
 	}
-	each(stored, max(size, c.MinimumBytes), step)
-	each(overhead, c.Overhead, 0)
-	each(overheadStandard, c.OverheadStandard, 0)
+	add(stored, h.bytes, 1, step)
+	add(overhead, h.objects, c.Overhead, 0)
+	add(overheadStandard, h.objects, c.OverheadStandard, 0)
 }
