@@ -19,7 +19,8 @@ func newCost(g *globals) *cobra.Command {
 		Use:   "cost",
 		Short: "Show prices, and what things cost by them",
 		Long: `Prices come with the program, with their date and source. "tarn cost update" reads newer ones, and those of further regions,
-from the files of the AWS Price List. A month has 730 hours, and GB means GiB, as on AWS's bill; taxes are not in it.` + "\n" + exitCodes,
+from the files of the AWS Price List. Prices that you write down yourself, in prices.json in your configuration folder, go before
+those in the program. A month has 730 hours, and GB means GiB, as on AWS's bill; taxes are not in it.` + "\n" + exitCodes,
 	}
 	cmd.AddCommand(newCostPrices(g), newCostUpdate(g), newCostClasses(g))
 	return cmd

@@ -48,10 +48,15 @@ type Bill struct {
 }
 
 // Sum returns the sum of a group's lines.
-func (b Bill) Sum(g Group) Money {
-	var sum Money
+func (b Bill) Sum(g Group) Money { return b.sum(func(l Line) bool { return l.Group == g }) }
+
+// SumClass returns the sum of the lines of a class, also of its overhead at the
+// rate of STANDARD.
+func (b Bill) SumClass(c tarn.Class) Money { return b.sum(func(l Line) bool { return l.Class == c }) }
+
+func (b Bill) sum(of func(l Line) bool) (sum Money) {
 	for _, l := range b.Lines {
-		if l.Group == g {
+		if of(l) {
 			sum = sum.Add(l.Amount)
 		}
 	}

@@ -93,6 +93,9 @@ func TestTebibyte(t *testing.T) {
 		if got := b.Sum(price.GroupStorage).String(); got != want {
 			t.Errorf("%s: %s, want %s", class, got, want)
 		}
+		if sum := b.SumClass(class).Add(b.SumClass(tarn.Standard)); sum.Cmp(b.Total) != 0 || b.SumClass(tarn.Standard).Cmp(b.Sum(price.GroupMetadata)) != 0 {
+			t.Errorf("%s: the classes sum up to %s, not %s", class, sum.Exact(), b.Total.Exact())
+		}
 		if b.Sum(price.GroupOverhead).Free() || b.Sum(price.GroupMetadata).String() != "$0.0045" || len(b.Lines) != 4 {
 			t.Errorf("%s: %+v", class, b.Lines)
 		}

@@ -4,6 +4,7 @@
 // and whoever has another one hands it in.
 //
 // All sums are exact. GB means GiB, as on the bill of AWS, and a month has
-// HoursPerMonth hours, as in its calculator; a bill divides by the hours of its own month, from
-// 8% less to 2% more. STANDARD is priced as the first 50 TB of a month are.
+// HoursPerMonth hours, as in its calculator. A bill divides by the hours of its own month:
+// a day of a February costs 9% more than here, one of a long month 2% less, a
+// whole month the same. STANDARD is priced as the first 50 TB of a month are.
 package price

@@ -101,6 +101,7 @@ func TestCheapestClass(t *testing.T) {
 		{tarn.DeepArchive, price.Archive{Size: 512 * mib, Parts: 16, Keep: day}, tarn.Standard},
 		{tarn.Glacier, price.Archive{Size: 10 << 10, Keep: year}, tarn.Standard},
 		{tarn.Glacier, price.Archive{Size: 512 * mib, Parts: 16, Keep: 10 * year}, tarn.Glacier}, // DEEP_ARCHIVE is colder than wanted
+		{tarn.Glacier, price.Archive{Size: 512 * mib, Parts: 16, Keep: 30 * day}, tarn.Glacier},  // ONEZONE_IA would cost less
 		{tarn.GlacierIR, price.Archive{Size: 512 * mib, Parts: 16, Keep: year}, tarn.GlacierIR},
 		{tarn.Standard, price.Archive{Size: 512 * mib, Keep: 100 * year}, tarn.Standard},
 		{tarn.OneZoneIA, price.Archive{Size: 512 * mib, Parts: 16, Keep: year}, tarn.OneZoneIA},

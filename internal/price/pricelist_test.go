@@ -62,6 +62,9 @@ func TestPriceList(t *testing.T) {
 		if strings.Join(got, "\n") != strings.TrimSpace(wantEntries) {
 			t.Errorf("%s", strings.Join(got, "\n"))
 		}
+		if p.FreeTransfer != 100*gib {
+			t.Errorf("%d bytes are free", p.FreeTransfer)
+		}
 		if c := p.Classes[tarn.DeepArchive]; c.MinimumDays != 180 || c.Overhead != 32<<10 || !c.PartsAsStandard {
 			t.Errorf("the rules are lost: %+v", c.Rules)
 		}
@@ -226,6 +229,17 @@ func TestPriceListAmbiguous(t *testing.T) {
 		var missing *price.MissingError
 		if !errors.As(err, &missing) || !strings.Contains(err.Error(), change[2]) {
 			t.Errorf("%s: %v", name, err)
+		}
+	}
+	// What moves elsewhere than to the internet has prices of its own.
+	for _, change := range [][2]string{{`"toLocation": "External"`, `"toLocation": "EU (Paris)"`}, {`"AWS Outbound"`, `"AWS Inbound"`}, {`"AWS Region"`, `"AWS Local Zone"`}} {
+		lines := strings.Split(rest[1], "\n")
+		i := slices.IndexFunc(lines, func(l string) bool { return strings.Contains(l, `"AWSDT0001": {"sku"`) })
+		lines[i] = strings.ReplaceAll(lines[i], change[0], change[1])
+		text := strings.ReplaceAll(strings.Join(lines, "\n"), `"USD": "0.0000000000"`, `"USD": "0.0500000000"`)
+		r, err := parseLists(t, rest[0], text, testdata(t, "s3.json")).Region(frankfurt)
+		if err != nil || r.Transfer.Exact() != "0.091" {
+			t.Errorf("%q: %+v, %v", change[1], r, err)
 		}
 	}
 	// The same file twice says nothing new.

@@ -23,10 +23,10 @@ type ThawRequest struct {
 
 // ThawPlan is what a thaw in one tier costs, and when it is ready.
 type ThawPlan struct {
-	Tier  Tier
-	Wait  Wait
-	Usage Usage
-	Bill  Bill
+	Tier  Tier  `json:"tier"`
+	Wait  Wait  `json:"wait"` // how long the thaw itself usually takes
+	Usage Usage `json:"-"`
+	Bill  Bill  `json:"bill"`
 }
 
 // ThawPlans returns a plan for each tier that the class has, the slowest first.
