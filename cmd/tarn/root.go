@@ -37,6 +37,7 @@ type globals struct {
 	endpoint   string
 	profile    string
 	region     string
+	priceOf    string // --prices: PROVIDER/REGION
 	cpuProfile string
 	memProfile string
 	log        *slog.Logger
@@ -166,8 +167,9 @@ gets them back. What it knows about the files stays warm: to list, find and comp
 	f.MarkHidden("cpuprofile") // for whoever makes tarn faster
 	f.MarkHidden("memprofile")
 	f.StringVar(&g.region, "aws-region", "", "region of the bucket (also AWS_REGION)")
+	f.StringVar(&g.priceOf, "prices", g.getenv("TARN_PRICES"), "whose prices count: PROVIDER/REGION, such as aws/us-east-1 (TARN_PRICES; default: by endpoint and region)")
 	root.AddCommand(newInit(g), newBackup(g), newSnapshots(g), newLs(g), newFind(g), newDiff(g), newStats(g),
-		newRestore(g), newCat(g), newDump(g), newCheck(g), newRebuild(g), newKey(g), newVersion(g), newMan(root))
+		newRestore(g), newCat(g), newDump(g), newCheck(g), newRebuild(g), newKey(g), newCost(g), newVersion(g), newMan(root))
 	return root
 }
 
