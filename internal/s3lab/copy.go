@@ -76,11 +76,11 @@ func (s *Server) copyContent(w io.Writer, from *object, start, end int64) (recei
 }
 
 func (s *Server) copyPart(w http.ResponseWriter, r *request) *Error {
-	n, err := s.partOf(r)
+	from, err := s.source(r)
 	if err != nil {
 		return err
 	}
-	from, err := s.source(r)
+	n, err := s.partOf(r)
 	if err != nil {
 		return err
 	}

@@ -27,6 +27,7 @@ var (
 	errMalformedXML = newError(http.StatusBadRequest, "MalformedXML", "The XML you provided was not well-formed or did not validate against our published schema")
 	errTooSmall     = newError(http.StatusBadRequest, "EntityTooSmall", "Your proposed upload is smaller than the minimum allowed size")
 	errInvalidPart  = newError(http.StatusBadRequest, "InvalidPart", "One or more of the specified parts could not be found, or an entity tag did not match.")
+	errInvalidURI   = newError(http.StatusBadRequest, "InvalidURI", "Couldn't parse the specified URI.")
 	errSlowDown     = newError(http.StatusServiceUnavailable, "SlowDown", "Please reduce your request rate.")
 	errPartOrder    = newError(http.StatusBadRequest, "InvalidPartOrder", "The list of parts was not in ascending order.")
 )

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"time"
+	"unicode/utf8"
 )
 
 // front is the cold behaviour before a real S3 server. That server gets every
@@ -60,6 +61,9 @@ func (f *front) ServeHTTP(w http.ResponseWriter, hr *http.Request) {
 
 // prepare reads what has to be known of a request before it goes on.
 func (f *front) prepare(p *passage) *Error {
+	if !utf8.ValidString(p.key) {
+		return errInvalidURI // which could not be written down
+	}
 	switch p.op {
 	case "CompleteMultipartUpload", "DeleteObjects", "RestoreObject":
 		body, err := io.ReadAll(io.LimitReader(p.Body, maxDocument+1))

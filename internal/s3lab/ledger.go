@@ -75,7 +75,11 @@ func (l *Ledger) change(decide func(now time.Time) ([]Event, *Error)) *Error {
 		if e.Time.IsZero() {
 			e.Time = now
 		}
-		if err := l.keep.append(e); err != nil {
+		err := e.check()
+		if err == nil {
+			err = l.keep.append(e)
+		}
+		if err != nil {
 			return internal(err)
 		}
 		l.replay(e)

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 )
@@ -40,6 +41,9 @@ func (m *meter) ServeHTTP(w http.ResponseWriter, hr *http.Request) {
 	default:
 		m.next.ServeHTTP(out, hr)
 	}
+	if out.status == 0 { // as net/http has it for a handler that says nothing
+		out.status = http.StatusOK
+	}
 	if out.end() != nil {
 		panic(http.ErrAbortHandler) // what can't be recorded is not answered
 	}
@@ -57,7 +61,8 @@ func (m *meter) record(e Event) error {
 // RestoreObject, which names its tier, is read for that.
 func (m *meter) begin(r *request) (Event, *Error) {
 	g := m.glacier
-	e := Event{Kind: eventRequest, Time: g.ledger.Now(), Bucket: r.bucket, Key: r.key, Op: r.operation(), Class: standard}
+	key := strings.ToValidUTF8(r.key, "\uFFFD") // of a request that will be refused
+	e := Event{Kind: eventRequest, Time: g.ledger.Now(), Bucket: r.bucket, Key: key, Op: r.operation(), Class: standard}
 	if sub := r.subresource(); sub != "" {
 		return e, nil
 	}

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -104,6 +105,9 @@ func rewriteList(body []byte, look func(listed) (*Info, *restoreStatus, error)) 
 	if err != nil {
 		return nil, err
 	}
+	if slices.ContainsFunc(entries, func(e listed) bool { return e.key == "" }) {
+		return nil, errors.New("an entry has no key")
+	}
 	escaped := bytes.Contains(body, []byte("<EncodingType>url</EncodingType>"))
 	var out bytes.Buffer
 	done := 0
@@ -186,7 +190,8 @@ func (e *listed) ends(path []string, text string, start, tag, end int) {
 	case "Key":
 		e.key = text
 	case "Size":
-		e.size, _ = strconv.ParseInt(text, 10, 64)
+		n, _ := strconv.ParseInt(text, 10, 64) // 0 if it is none
+		e.size = max(n, 0)
 	case "StorageClass":
 		e.class = text
 	}

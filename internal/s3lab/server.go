@@ -122,7 +122,7 @@ func (s *Server) route(w http.ResponseWriter, r *request) *Error {
 		return errNoSuchBucket
 	}
 	if !utf8.ValidString(r.key) {
-		return newError(http.StatusBadRequest, "InvalidURI", "Couldn't parse the specified URI.")
+		return errInvalidURI
 	}
 	if len(r.key) > 1024 {
 		return newError(http.StatusBadRequest, "KeyTooLongError", "Your key is too long")
