@@ -84,7 +84,7 @@ func run(ctx context.Context, e *env, args []string) int {
 	}
 	err = out.finish(err)
 	code := exitCode(ctx, err)
-	if err != nil && code != exitProblems {
+	if err != nil && code != exitProblems && !saidItself(err) {
 		if code == exitInterrupted {
 			err = errors.New("interrupted")
 		}
@@ -129,6 +129,9 @@ func noneEmpty(cmd *cobra.Command, args []string) (err error) {
 
 // exitCode is the one place that maps errors to exit codes.
 func exitCode(ctx context.Context, err error) int {
+	if child, ok := errors.AsType[childExit](err); ok {
+		return int(child)
+	}
 	switch {
 	case err == nil:
 		return exitDone
@@ -167,7 +170,7 @@ gets them back. What it knows about the files stays warm: to list, find and comp
 	f.MarkHidden("memprofile")
 	f.StringVar(&g.region, "aws-region", "", "region of the bucket (also AWS_REGION)")
 	root.AddCommand(newInit(g), newBackup(g), newSnapshots(g), newLs(g), newFind(g), newDiff(g), newStats(g),
-		newRestore(g), newCat(g), newDump(g), newCheck(g), newRebuild(g), newKey(g), newVersion(g), newMan(root))
+		newRestore(g), newCat(g), newDump(g), newCheck(g), newRebuild(g), newKey(g), newLab(g), newVersion(g), newMan(root))
 	return root
 }
 

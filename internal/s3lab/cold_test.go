@@ -54,7 +54,7 @@ func openLab(t *testing.T, cfg LabConfig) *Lab {
 		}
 	})
 	if cfg.Upstream == nil {
-		if err := l.CreateBucket("b"); err != nil {
+		if err := l.CreateBucket(t.Context(), "b"); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -13,6 +13,7 @@
 package s3lab
 
 import (
+	"context"
 	"crypto/subtle"
 	"errors"
 	"fmt"
@@ -37,6 +38,8 @@ type LabConfig struct {
 	// AccessKey, when set, is the only access key whose requests are let in by
 	// the store of its own, and that can use the control path.
 	AccessKey string
+	// SecretKey and Region are used to make buckets on a real server.
+	SecretKey, Region string
 	// MinPart and MaxKeys are those of Config.
 	MinPart int64
 	MaxKeys int
@@ -107,12 +110,18 @@ func (l *Lab) load(disk diskBlobs) error {
 // Close ends the lab, to which no request may come any more.
 func (l *Lab) Close() error { return l.ledger.keep.close() }
 
-// CreateBucket makes a bucket in the lab's own store. One that is there stays as it is.
-func (l *Lab) CreateBucket(name string) error {
+// CreateBucket makes a bucket. One that is there stays as it is.
+func (l *Lab) CreateBucket(ctx context.Context, name string) error {
+	var err error
 	if l.server == nil {
-		return errors.New("the buckets of a lab before a real server are that server's")
+		err = l.createUpstream(ctx, name)
+	} else {
+		err = l.server.store.createBucket(name).orNil()
 	}
-	return l.server.store.createBucket(name).orNil()
+	if err != nil {
+		return fmt.Errorf("making the bucket %s: %w", name, err)
+	}
+	return nil
 }
 
 // Now is the time on the lab's clock.

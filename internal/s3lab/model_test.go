@@ -1,6 +1,7 @@
 package s3lab
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -107,7 +108,7 @@ func (r *modelRun) open() {
 		r.rt.Fatal(err)
 	}
 	if l.server != nil {
-		if err := l.CreateBucket("b"); err != nil {
+		if err := l.CreateBucket(context.Background(), "b"); err != nil {
 			r.rt.Fatal(err)
 		}
 	}
