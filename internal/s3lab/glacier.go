@@ -83,7 +83,9 @@ func (o *cooled) at(now time.Time) *thaw {
 
 func (t *thaw) ongoing(now time.Time) bool { return t != nil && now.Before(t.ready) }
 
-// Read implements Cold.
+// Read implements Cold. A copy from a cold object ends in the same error: the
+// reference has ObjectNotInActiveTierError for it, too, but InvalidObjectState is
+// what S3's users report.
 func (g *Glacier) Read(o Info) (err *Error) {
 	if !cold(o.Class) {
 		return nil

@@ -167,9 +167,10 @@ func (e *Event) charges() (list []charge) {
 	return list
 }
 
-// thawCharges are what a RestoreObject costs: the request by its tier, and
-// if a thaw began, the bytes. A longer period costs the request only; a faster
-// tier is paid in addition to the one that it takes the place of.
+// thawCharges are what a RestoreObject costs: the request by the tier that it
+// names, and if a thaw began, the bytes. A longer period costs the request only,
+// as the reference has it. A faster tier is paid in addition to the one that it takes
+// the place of; that is how we read AWS's pages, which leave room for doubt.
 func (e *Event) thawCharges() (list []charge) {
 	if _, ok := ratesOf(e.Class).tiers[e.Tier]; !ok { // refused, as what can't be thawed so
 		return []charge{{lineKey{ItemPut, standard, ""}, 1}}
