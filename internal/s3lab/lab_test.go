@@ -299,6 +299,7 @@ func TestAccessKey(t *testing.T) {
 	c.want(403, "AccessDenied", "GET", "/b/k", "")
 	c.want(403, "InvalidAccessKeyId", "GET", "/b/k", "", "Authorization", "AWS4-HMAC-SHA256 Credential=yours/x")
 	c.want(404, "NoSuchKey", "GET", "/b/k", "", "Authorization", "AWS4-HMAC-SHA256 Credential=mine/x")
+	c.want(404, "NoSuchKey", "GET", "/b/k?X-Amz-Credential=mine%2Fx", "")
 }
 
 // frozen is a Cold under which GLACIER can't be read until it was restored.

@@ -100,9 +100,11 @@ func (s *Server) admit(r *request) *Error {
 	if s.cfg.AccessKey == "" {
 		return nil
 	}
-	auth := r.Header.Get("Authorization")
-	_, credential, ok := strings.Cut(auth, "Credential=")
+	_, credential, ok := strings.Cut(r.Header.Get("Authorization"), "Credential=")
 	if !ok {
+		credential = r.param("X-Amz-Credential") // of a URL that was signed
+	}
+	if credential == "" {
 		return newError(http.StatusForbidden, "AccessDenied", "Access Denied")
 	}
 	if id, _, _ := strings.Cut(credential, "/"); id != s.cfg.AccessKey {
