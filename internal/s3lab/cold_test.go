@@ -117,7 +117,8 @@ func (c client) state(key, class, want string) {
 	}
 	for _, query := range []string{"list-type=2&prefix=", "encoding-type=url&prefix="} {
 		_, body := c.want(200, "", "GET", "/b?"+query+key, "", "x-amz-optional-object-attributes", "RestoreStatus")
-		if !strings.Contains(body, "<StorageClass>"+class+"</StorageClass>") || !strings.Contains(body, inList) || strings.Contains(body, "<RestoreStatus>") != (inList != "") {
+		if !strings.Contains(body, "<StorageClass>"+class+"</StorageClass>") || !strings.Contains(body, inList) || strings.Contains(body, "<RestoreStatus>") != (inList != "") ||
+			strings.Count(body, "<StorageClass>") != strings.Count(body, "<Key>") || strings.Count(body, "<LastModified>") != strings.Count(body, "<Key>") {
 			c.t.Errorf("LIST of %s: %s; want %s", key, body, inList)
 		}
 		if _, body = c.want(200, "", "GET", "/b?"+query+key, ""); strings.Contains(body, "<RestoreStatus>") {

@@ -78,10 +78,7 @@ func (s *Server) list(w http.ResponseWriter, r *request) *Error {
 		}
 		res.MaxKeys = min(n, s.cfg.MaxKeys)
 	}
-	encode := func(s string) string { return s }
-	if res.EncodingType == "url" {
-		encode = url.QueryEscape
-	}
+	encode := encoding(res.EncodingType)
 	res.Prefix = encode(r.param("prefix"))
 	last := s.fill(r, &res, start, encode)
 	if v2 {
@@ -96,6 +93,14 @@ func (s *Server) list(w http.ResponseWriter, r *request) *Error {
 		res.NextMarker = encode(strings.TrimSuffix(last, afterAll))
 	}
 	return writeXML(w, http.StatusOK, res)
+}
+
+// encoding is how a listing writes keys.
+func encoding(name string) func(string) string {
+	if name == "url" {
+		return url.QueryEscape
+	}
+	return func(s string) string { return s }
 }
 
 // afterAll comes after every key of a prefix: no UTF-8 has this byte.
