@@ -398,3 +398,35 @@ func TestUpstreamHasObjects(t *testing.T) {
 	}
 	c.state("old", "GLACIER", "cold")
 }
+
+// A write whose answer never came may have been stored: the lab knows its class
+// when it sees it, also after it was killed, and takes nothing for stored in a
+// cold class that was refused.
+func TestUpstreamIsCutOff(t *testing.T) {
+	u := plain(t)
+	cut := NewFaults(Proxy(u))
+	c := newClient(t, cut)
+	through, err := url.Parse(c.url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	(client{t, u.String()}).put("there", "content", "STANDARD")
+	dir := t.TempDir()
+	l := openLab(t, LabConfig{Upstream: through, Dir: dir})
+	c = newClient(t, l)
+	c.want(412, "PreconditionFailed", "PUT", "/b/there", "x", "x-amz-storage-class", "GLACIER", "If-None-Match", "*")
+	cut.Choose(func(Record) Kind { return CutAfter })
+	c.want(502, "BadGateway", "PUT", "/b/k", "content", "x-amz-storage-class", "GLACIER")
+	cut.Choose(func(Record) Kind { return CutBefore })
+	c.want(502, "BadGateway", "PUT", "/b/never", "content", "x-amz-storage-class", "GLACIER")
+	cut.Choose(nil)
+	for _, lab := range []*Lab{l, killed(t, dir, LabConfig{Upstream: through}, "")} {
+		c := newClient(t, lab)
+		c.state("k", "GLACIER", "cold")
+		c.state("there", "STANDARD", "warm")
+		c.want(404, "NoSuchKey", "GET", "/b/never", "")
+		if o := lab.info(place{"b", "k"}); o == nil || o.Size != 7 || lab.info(place{"b", "never"}) != nil {
+			t.Errorf("%+v", o)
+		}
+	}
+}

@@ -14,6 +14,7 @@ const (
 	eventBucket    = "bucket"    // a bucket was made
 	eventRequest   = "request"   // a request was answered
 	eventCreated   = "created"   // an object was stored, in the place of one that was there; Upload is what it was made of
+	eventIntent    = "intent"    // a real server was asked to store an object in a cold class, or, with no class, has refused to
 	eventRemoved   = "removed"   // an object was deleted
 	eventMoved     = "moved"     // a lifecycle rule gave an object another class
 	eventThaw      = "thaw"      // a temporary copy was asked for, sooner than before, or for longer
@@ -96,7 +97,7 @@ func parseEvent(line []byte) (Event, error) {
 func (e *Event) check() error {
 	const most = 1 << 62 // sums of two stay numbers
 	switch e.Kind {
-	case eventClock, eventBucket, eventRequest, eventCreated, eventRemoved, eventMoved, eventThaw, eventUpload, eventPart, eventAborted, eventExpedited:
+	case eventClock, eventBucket, eventRequest, eventCreated, eventIntent, eventRemoved, eventMoved, eventThaw, eventUpload, eventPart, eventAborted, eventExpedited:
 	default:
 		return fmt.Errorf("kind %q", e.Kind)
 	}

@@ -42,6 +42,7 @@ type passage struct {
 	body     []byte // of the operations whose body says something
 	removals int    // of all objects, when it began
 	source   *Info  // what a copy reads, nil if that is not known
+	intent   bool   // the ledger knows what it is about to store
 }
 
 type passageKey struct{}
@@ -52,6 +53,9 @@ func (f *front) ServeHTTP(w http.ResponseWriter, hr *http.Request) {
 	p.op = p.operation()
 	f.glacier.ledger.read(func(time.Time) { p.removals = f.glacier.removals })
 	err := f.prepare(p)
+	if err == nil {
+		err = f.intend(p)
+	}
 	if err != nil {
 		writeError(w, p.request, err)
 		return
@@ -84,11 +88,33 @@ func (f *front) prepare(p *passage) *Error {
 	return nil
 }
 
+// intend writes down what the real server is about to store in a cold class.
+// Should the lab end before it knows how that ended, it will know the class once
+// it sees the object.
+func (f *front) intend(p *passage) *Error {
+	if !writes(p.op) {
+		return nil
+	}
+	return f.glacier.ledger.change(func(time.Time) ([]Event, *Error) {
+		class := classAsked(p.request)
+		if u := f.glacier.uploads[p.param("uploadId")]; u != nil {
+			class = u.class
+		}
+		if p.intent = cold(class); !p.intent {
+			return nil, nil
+		}
+		return []Event{{Kind: eventIntent, Bucket: p.bucket, Key: p.key, Class: class}}, nil
+	})
+}
+
 // modify changes an answer of the real server.
 func (f *front) modify(resp *http.Response) error {
 	p, _ := resp.Request.Context().Value(passageKey{}).(*passage)
 	if p == nil {
 		return nil
+	}
+	if p.intent && resp.StatusCode >= 300 && resp.StatusCode < 500 { // nothing was stored
+		return f.record(Event{Kind: eventIntent, Bucket: p.bucket, Key: p.key})
 	}
 	if p.op == "RestoreObject" {
 		return f.restored(p, resp)
@@ -218,82 +244,4 @@ func (f *front) deleted(p *passage, kept func(key string) bool) error {
 		}
 	}
 	return f.record(events...)
-}
-
-// adopt remembers an object that was seen in an answer and is not known: it
-// was there before the lab. Where anything was deleted since the request began,
-// the answer may be older than that.
-func (f *front) adopt(p *passage, found Info) (*Info, error) {
-	o := f.glacier.info(place{found.Bucket, found.Key})
-	if o != nil {
-		return o, nil
-	}
-	if found.Class == "" {
-		found.Class = standard
-	}
-	err := f.glacier.ledger.change(func(now time.Time) ([]Event, *Error) {
-		found.Modified = now
-		if f.glacier.objects[place{found.Bucket, found.Key}] != nil || f.glacier.removals != p.removals {
-			return nil, nil
-		}
-		return []Event{{Kind: eventCreated, Bucket: found.Bucket, Key: found.Key, Class: found.Class, Size: found.Size}}, nil
-	})
-	return &found, err.orNil()
-}
-
-// object changes the answer to a GET or HEAD.
-func (f *front) object(p *passage, resp *http.Response) error {
-	seen := Info{Bucket: p.bucket, Key: p.key, Class: resp.Header.Get("x-amz-storage-class"), Size: wholeSize(resp)}
-	o, err := f.adopt(p, seen)
-	if err != nil {
-		return err
-	}
-	if p.op == "GetObject" {
-		if err := f.glacier.Read(*o); err != nil {
-			return refuse(p, resp, err)
-		}
-	}
-	describeClass(resp.Header, f.glacier, *o)
-	resp.Header.Set("Last-Modified", o.Modified.UTC().Format(httpTime))
-	return nil
-}
-
-// wholeSize is the size of the object that an answer has all or part of.
-func wholeSize(resp *http.Response) int64 {
-	var size int64
-	span := resp.Header.Get("Content-Range")
-	if i := bytes.LastIndexByte([]byte(span), '/'); i >= 0 {
-		if n, err := strconv.ParseInt(span[i+1:], 10, 64); err == nil {
-			return max(n, 0)
-		}
-	}
-	if size = resp.ContentLength; size < 0 {
-		return 0
-	}
-	return size
-}
-
-// restored answers RestoreObject. The real server was asked to have it look at
-// the signature; servers that know no thaw say so after that.
-func (f *front) restored(p *passage, resp *http.Response) error {
-	body, err := readDocument(resp)
-	if err != nil {
-		return err
-	}
-	switch status := resp.StatusCode; {
-	case status < 300, status == http.StatusBadRequest, status == http.StatusMethodNotAllowed, status == http.StatusNotImplemented:
-	case errorCode(body) == "InvalidObjectState":
-	default:
-		return nil
-	}
-	o := f.glacier.info(place{p.bucket, p.key})
-	if o == nil {
-		return refuse(p, resp, errNoSuchKey)
-	}
-	status, e := f.glacier.Restore(*o, p.body)
-	if e != nil {
-		return refuse(p, resp, e)
-	}
-	setBody(resp, status, nil)
-	return nil
 }

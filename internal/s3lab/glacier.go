@@ -16,6 +16,7 @@ type Glacier struct {
 	// The ledger's lock guards these.
 	objects     map[place]*cooled
 	uploads     map[string]*begun
+	intents     map[place]string // the classes of writes whose end is not known
 	noExpedited bool
 	removals    int // so far
 }
@@ -39,7 +40,7 @@ type begun struct {
 }
 
 func newGlacier(ledger *Ledger) *Glacier {
-	g := &Glacier{ledger: ledger, objects: map[place]*cooled{}, uploads: map[string]*begun{}}
+	g := &Glacier{ledger: ledger, objects: map[place]*cooled{}, uploads: map[string]*begun{}, intents: map[place]string{}}
 	ledger.apply = append(ledger.apply, g.apply)
 	return g
 }
@@ -49,8 +50,16 @@ func (g *Glacier) apply(e Event) {
 	case eventCreated:
 		g.objects[e.place()] = &cooled{Info: Info{Bucket: e.Bucket, Key: e.Key, Size: e.Size, Class: e.Class, Modified: e.Time}}
 		delete(g.uploads, e.Upload)
+		delete(g.intents, e.place())
+	case eventIntent:
+		if e.Class == "" {
+			delete(g.intents, e.place())
+		} else {
+			g.intents[e.place()] = e.Class
+		}
 	case eventRemoved:
 		delete(g.objects, e.place())
+		delete(g.intents, e.place())
 		g.removals++
 	case eventMoved:
 		if o := g.objects[e.place()]; o != nil {
