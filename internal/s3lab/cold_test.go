@@ -384,6 +384,29 @@ func TestUpstreamRefuses(t *testing.T) {
 	}
 }
 
+// A listing that a real server would compress is asked for as it is; one that
+// is compressed all the same is an error that says so.
+func TestUpstreamCompresses(t *testing.T) {
+	zipped := newClient(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Accept-Encoding") != "" {
+			w.Header().Set("Content-Encoding", "gzip")
+		}
+		fmt.Fprint(w, "<ListBucketResult><Contents><Key>k</Key></Contents></ListBucketResult>")
+	}))
+	u, err := url.Parse(zipped.url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := newClient(t, openLab(t, LabConfig{Upstream: u}))
+	if _, body := c.want(200, "", "GET", "/b?list-type=2", "", "Accept-Encoding", "gzip"); !strings.Contains(body, "<StorageClass>STANDARD</StorageClass></Contents>") {
+		t.Errorf("%s", body)
+	}
+	_, body := c.want(502, "BadGateway", "GET", "/b?list-type=2", "", "Accept-Encoding", "gzip", "Authorization", "SignedHeaders=accept-encoding;host")
+	if !strings.Contains(body, "gzip") {
+		t.Errorf("%s", body)
+	}
+}
+
 // What was in the real server before is known once it was seen.
 func TestUpstreamHasObjects(t *testing.T) {
 	u := plain(t)
