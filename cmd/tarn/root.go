@@ -85,7 +85,7 @@ func run(ctx context.Context, e *env, args []string) int {
 	}
 	err = out.finish(err)
 	code := exitCode(ctx, err)
-	if err != nil && code != exitProblems {
+	if err != nil && code != exitProblems && !saidItself(err) {
 		if code == exitInterrupted {
 			err = errors.New("interrupted")
 		}
@@ -130,6 +130,9 @@ func noneEmpty(cmd *cobra.Command, args []string) (err error) {
 
 // exitCode is the one place that maps errors to exit codes.
 func exitCode(ctx context.Context, err error) int {
+	if child, ok := errors.AsType[childExit](err); ok {
+		return int(child)
+	}
 	switch {
 	case err == nil:
 		return exitDone
@@ -169,7 +172,7 @@ gets them back. What it knows about the files stays warm: to list, find and comp
 	f.StringVar(&g.region, "aws-region", "", "region of the bucket (also AWS_REGION)")
 	f.StringVar(&g.priceOf, "prices", g.getenv("TARN_PRICES"), "whose prices count: PROVIDER/REGION, such as aws/us-east-1 (TARN_PRICES; default: by endpoint and region)")
 	root.AddCommand(newInit(g), newBackup(g), newSnapshots(g), newLs(g), newFind(g), newDiff(g), newStats(g),
-		newRestore(g), newCat(g), newDump(g), newCheck(g), newRebuild(g), newKey(g), newCost(g), newVersion(g), newMan(root))
+		newRestore(g), newCat(g), newDump(g), newCheck(g), newRebuild(g), newKey(g), newCost(g), newLab(g), newVersion(g), newMan(root))
 	return root
 }
 

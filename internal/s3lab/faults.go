@@ -176,7 +176,7 @@ func (f *Faults) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}()
 	req := &request{Request: r}
 	if refuse {
-		writeError(out, req, &Error{http.StatusForbidden, "AccessDenied", "Access Denied"})
+		writeError(out, req, newError(http.StatusForbidden, "AccessDenied", "Access Denied"))
 		return
 	}
 	f.serve(out, req, rec.Fault)
@@ -207,10 +207,10 @@ func (f *Faults) serve(w http.ResponseWriter, r *request, kind Kind) {
 }
 
 var answers = map[Kind]*Error{
-	ErrorBefore:     {http.StatusInternalServerError, "InternalError", "We encountered an internal error. Please try again."},
-	ErrorAfter:      {http.StatusInternalServerError, "InternalError", "We encountered an internal error. Please try again."},
-	SlowDownBefore:  {http.StatusServiceUnavailable, "SlowDown", "Please reduce your request rate."},
-	SlowDownAfter:   {http.StatusServiceUnavailable, "SlowDown", "Please reduce your request rate."},
+	ErrorBefore:     newError(http.StatusInternalServerError, "InternalError", "We encountered an internal error. Please try again."),
+	ErrorAfter:      newError(http.StatusInternalServerError, "InternalError", "We encountered an internal error. Please try again."),
+	SlowDownBefore:  errSlowDown,
+	SlowDownAfter:   errSlowDown,
 	BadDigestBefore: errBadDigest,
 }
 

@@ -1,200 +1,156 @@
-// Package s3lab is an S3 server for tests and for trying things on a laptop:
-// an http.Handler with a store of its own, a reverse proxy to a real S3
-// server, and a wrapper around either that counts requests, records them and
-// makes chosen ones fail (Faults). It uses the standard library only.
+// Package s3lab is an S3 server for tests and for trying things on a laptop.
+// It uses the standard library only.
 //
-// The server speaks path-style S3: buckets, objects with conditional writes
-// and checked checksums, multipart uploads, ranges and paged listings. It
-// does not check signatures.
+// Server is an http.Handler with a store of its own: path-style S3 with
+// buckets, objects with conditional writes and checked checksums, multipart
+// uploads, copies, ranges and paged listings. It does not check signatures.
+// Proxy is a reverse proxy to a real S3 server. Faults goes before either,
+// counts requests, records them and makes chosen ones fail.
+//
+// Lab is either of them with the archive classes of S3: objects in GLACIER and
+// DEEP_ARCHIVE have to be thawed before they can be read, which takes hours on
+// a clock that can be moved. It keeps a log, from which a bill is made.
 package s3lab
 
 import (
+	"context"
+	"crypto/subtle"
+	"errors"
 	"fmt"
+	"iter"
 	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
 	"strings"
 	"time"
 )
 
-// Config says how a Server behaves. The zero value is a server with nothing in it.
-type Config struct {
-	// AccessKey, when set, is the only access key whose requests are let in.
+// LabConfig says what a Lab is. The zero value is one in memory that lets everybody in.
+type LabConfig struct {
+	// Dir is the folder where the lab keeps everything, so that it can be ended
+	// and started again; empty means memory. It is made if it is not there.
+	// One lab at a time may use it.
+	Dir string
+	// Upstream is a real S3 server that stores the objects, and checks keys and
+	// signatures; nil means a store of the lab's own.
+	Upstream *url.URL
+	// AccessKey, when set, is the only access key whose requests are let in by
+	// the store of its own, and that can use the control path.
 	AccessKey string
-	// MinPart is the least size in bytes of a part that is not the last;
-	// 0 means S3's 5 MiB.
+	// SecretKey and Region are used to make buckets on a real server.
+	SecretKey, Region string
+	// MinPart and MaxKeys are those of Config.
 	MinPart int64
-	// MaxKeys is the most keys on a page of a listing; 0 means S3's 1,000.
 	MaxKeys int
-	// Now is the clock; nil means time.Now.
+	// Now is the real clock, from which the lab's starts; nil means time.Now.
 	Now func() time.Time
-	// Cold says what archive classes do; nil lets every object be read at once.
-	Cold Cold
+	// Observe, when set, is called with each request once it is in the log, by
+	// several goroutines at the same time.
+	Observe func(Event)
 }
 
-// Info is what the server knows about an object.
-type Info struct {
-	Bucket, Key string
-	Size        int64 // bytes
-	Class       string
-	Modified    time.Time
+// Lab is S3 with its archive classes, a clock that can be moved, a log and a
+// bill. It implements http.Handler.
+type Lab struct {
+	*Glacier
+	cfg    LabConfig
+	ledger *Ledger
+	server *Server // nil before a real server
+	gate   *gate
+	next   http.Handler
 }
 
-// Restoration is the state of the temporary copy of a cold object.
-type Restoration struct {
-	Ongoing bool
-	Expiry  time.Time // zero while it is ongoing
-}
-
-// Cold gives archive classes their meaning. Its methods are called at the
-// same time from several goroutines.
-type Cold interface {
-	// Read returns the error of a GET of the object, or nil to let it be read.
-	Read(Info) *Error
-	// Restoration returns the state of the object's copy, nil if it has none.
-	Restoration(Info) *Restoration
-	// Restore answers a RestoreObject request, whose XML body it is given,
-	// with an HTTP status or an error.
-	Restore(o Info, body []byte) (status int, err *Error)
-}
-
-// Server is an S3 server in memory. It implements http.Handler.
-type Server struct {
-	cfg   Config
-	store *store
-}
-
-// New returns an empty server.
-func New(cfg Config) *Server {
-	if cfg.MinPart == 0 {
-		cfg.MinPart = 5 << 20
-	}
-	if cfg.MaxKeys == 0 {
-		cfg.MaxKeys = 1000
-	}
+// Open returns a lab, with all that is in its folder.
+func Open(cfg LabConfig) (*Lab, error) {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	return &Server{cfg: cfg, store: newStore()}
-}
-
-// CreateBucket makes a bucket, as the request does. One that is there stays
-// as it is.
-func (s *Server) CreateBucket(name string) { s.store.createBucket(name) }
-
-// Uploads returns the number of multipart uploads that are neither complete
-// nor aborted, which cost money on S3.
-func (s *Server) Uploads() int { return s.store.openUploads() }
-
-// request is one request, taken apart.
-type request struct {
-	*http.Request
-	bucket, key string
-	query       map[string][]string
-}
-
-func (r *request) has(param string) bool { _, ok := r.query[param]; return ok }
-
-func (r *request) param(name string) string {
-	if v := r.query[name]; len(v) > 0 {
-		return v[0]
+	l := &Lab{cfg: cfg, ledger: newLedger(cfg.Now, &memory{}), gate: &gate{now: cfg.Now}}
+	l.Glacier = newGlacier(l.ledger)
+	disk := diskBlobs{filepath.Join(cfg.Dir, "content")}
+	if cfg.Upstream != nil {
+		l.next = newFront(l.Glacier, cfg.Upstream)
+	} else {
+		kept := blobs(&memoryBlobs{})
+		if cfg.Dir != "" {
+			kept = disk
+		}
+		l.server = newServer(Config{AccessKey: cfg.AccessKey, MinPart: cfg.MinPart, MaxKeys: cfg.MaxKeys, Cold: l.Glacier}, l.ledger, kept)
+		l.next = l.server
 	}
-	return ""
+	l.next = &meter{next: l.next, glacier: l.Glacier, gate: l.gate, observe: cfg.Observe}
+	if cfg.Dir == "" {
+		return l, nil
+	}
+	return l, l.load(disk)
 }
 
-// ServeHTTP implements http.Handler.
-func (s *Server) ServeHTTP(w http.ResponseWriter, hr *http.Request) {
-	bucket, key, _ := strings.Cut(strings.TrimPrefix(hr.URL.Path, "/"), "/")
-	r := &request{Request: hr, bucket: bucket, key: key, query: hr.URL.Query()}
-	w.Header().Set("Server", "s3lab")
-	err := s.admit(r)
-	if err == nil {
-		err = s.route(w, r)
+// load applies what the folder has, and removes what uploads that were not
+// finished have left in it.
+func (l *Lab) load(disk diskBlobs) error {
+	if err := os.MkdirAll(l.cfg.Dir, 0o700); err != nil {
+		return fmt.Errorf("making the lab's folder: %w", err)
 	}
+	j, err := openJournal(filepath.Join(l.cfg.Dir, "journal.jsonl"), l.ledger.replay)
 	if err != nil {
-		writeError(w, r, err)
+		return fmt.Errorf("opening the lab's journal: %w", err)
 	}
-}
-
-// admit checks who asks.
-func (s *Server) admit(r *request) *Error {
-	if s.cfg.AccessKey == "" {
+	l.ledger.keep = j
+	if l.server == nil {
 		return nil
 	}
-	auth := r.Header.Get("Authorization")
-	_, credential, ok := strings.Cut(auth, "Credential=")
-	if !ok {
-		return &Error{http.StatusForbidden, "AccessDenied", "Access Denied"}
-	}
-	if id, _, _ := strings.Cut(credential, "/"); id != s.cfg.AccessKey {
-		return &Error{http.StatusForbidden, "InvalidAccessKeyId", "The AWS Access Key Id you provided does not exist in our records."}
+	used := l.server.store.used()
+	if err := disk.sweep(func(id string) bool { return used[id] }); err != nil {
+		return errors.Join(err, j.close())
 	}
 	return nil
 }
 
-func (s *Server) route(w http.ResponseWriter, r *request) *Error {
-	switch {
-	case r.bucket == "":
-		return s.listBuckets(w, r)
-	case r.key == "":
-		return s.routeBucket(w, r)
+// Close ends the lab, to which no request may come any more.
+func (l *Lab) Close() error { return l.ledger.keep.close() }
+
+// CreateBucket makes a bucket. One that is there stays as it is.
+func (l *Lab) CreateBucket(ctx context.Context, name string) error {
+	var err error
+	if l.server == nil {
+		err = l.createUpstream(ctx, name)
+	} else {
+		err = l.server.store.createBucket(name).orNil()
 	}
-	if !s.store.hasBucket(r.bucket) {
-		return errNoSuchBucket
+	if err != nil {
+		return fmt.Errorf("making the bucket %s: %w", name, err)
 	}
-	if len(r.key) > 1024 {
-		return &Error{http.StatusBadRequest, "KeyTooLongError", "Your key is too long"}
-	}
-	return s.routeObject(w, r)
+	return nil
 }
 
-func (s *Server) routeBucket(w http.ResponseWriter, r *request) *Error {
-	if r.Method == http.MethodPut && len(r.query) == 0 {
-		s.store.createBucket(r.bucket)
-		w.Header().Set("Location", "/"+r.bucket)
-		return nil
+// Now is the time on the lab's clock.
+func (l *Lab) Now() time.Time { return l.ledger.Now() }
+
+// Advance moves the clock forward. Thaws get ready, copies expire and storage
+// is paid for as if so much time had passed.
+func (l *Lab) Advance(d time.Duration) error { return l.ledger.Advance(d) }
+
+// Limit makes the lab answer 503 SlowDown to requests beyond so many a second
+// of the real clock, all of them together and RestoreObject alone; 0 ends that.
+func (l *Lab) Limit(all, restores int) { l.gate.limit(all, restores) }
+
+// Events is the lab's log: what has happened so far, in its order.
+func (l *Lab) Events() iter.Seq2[Event, error] { return l.ledger.Events() }
+
+// Bill sums the log up to now.
+func (l *Lab) Bill() (*Bill, error) { return MakeBill(l.Events(), l.Now()) }
+
+// ServeHTTP implements http.Handler.
+func (l *Lab) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if strings.HasPrefix(r.URL.Path, ControlPath) {
+		l.control(w, r)
+		return
 	}
-	if !s.store.hasBucket(r.bucket) {
-		return errNoSuchBucket
-	}
-	switch {
-	case r.Method == http.MethodHead:
-		w.Header().Set("x-amz-bucket-region", "us-east-1")
-		return nil
-	case r.Method == http.MethodGet && r.param("list-type") == "2":
-		return s.list(w, r)
-	case r.Method == http.MethodGet && r.has("location"):
-		return writeXML(w, http.StatusOK, locationConstraint{})
-	}
-	return errNotImplemented(r)
+	l.next.ServeHTTP(w, r)
 }
 
-func (s *Server) routeObject(w http.ResponseWriter, r *request) *Error {
-	switch {
-	case r.Method == http.MethodPut && r.Header.Get("x-amz-copy-source") != "":
-		return errNotImplemented(r)
-	case r.Method == http.MethodPut && r.has("uploadId"):
-		return s.uploadPart(w, r)
-	case r.Method == http.MethodPut:
-		return s.putObject(w, r)
-	case r.Method == http.MethodGet && r.has("uploadId"):
-		return errNotImplemented(r)
-	case r.Method == http.MethodGet, r.Method == http.MethodHead:
-		return s.getObject(w, r)
-	case r.Method == http.MethodDelete && r.has("uploadId"):
-		return s.abortUpload(w, r)
-	case r.Method == http.MethodDelete:
-		s.store.remove(r.bucket, r.key)
-		w.WriteHeader(http.StatusNoContent)
-		return nil
-	case r.Method == http.MethodPost && r.has("uploads"):
-		return s.createUpload(w, r)
-	case r.Method == http.MethodPost && r.has("uploadId"):
-		return s.completeUpload(w, r)
-	case r.Method == http.MethodPost && r.has("restore"):
-		return s.restoreObject(w, r)
-	}
-	return errNotImplemented(r)
-}
-
-func errNotImplemented(r *request) *Error {
-	return &Error{http.StatusNotImplemented, "NotImplemented", fmt.Sprintf("The lab does not know %s %s", r.Method, r.URL.RequestURI())}
+// let reports whether the access key of a request for the control path is the lab's.
+func (l *Lab) let(key string) bool {
+	return l.cfg.AccessKey == "" || subtle.ConstantTimeCompare([]byte(key), []byte(l.cfg.AccessKey)) == 1
 }

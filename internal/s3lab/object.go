@@ -1,10 +1,12 @@
 package s3lab
 
 import (
+	"encoding/hex"
 	"encoding/xml"
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -13,21 +15,31 @@ import (
 // httpTime is the form of Last-Modified, which has whole seconds.
 const httpTime = http.TimeFormat
 
+const standard = "STANDARD"
+
 // newObject returns an object without content from the headers of a request.
-func (s *Server) newObject(r *request) object {
-	o := object{
-		Info:   Info{Bucket: r.bucket, Key: r.key, Class: r.Header.Get("x-amz-storage-class")},
-		header: map[string]string{},
+func (s *Server) newObject(r *request) (*object, *Error) {
+	o := &object{
+		Info:    Info{Bucket: r.bucket, Key: r.key, Class: classAsked(r)},
+		content: content{Header: map[string]string{}},
 	}
-	if o.Class == "" {
-		o.Class = "STANDARD"
+	if !slices.Contains(classes, o.Class) {
+		return nil, newError(http.StatusBadRequest, "InvalidStorageClass", "The storage class you specified is not valid")
 	}
 	for name := range r.Header {
 		if name == "Content-Type" || strings.HasPrefix(name, "X-Amz-Meta-") {
-			o.header[name] = r.Header.Get(name)
+			o.Header[name] = r.Header.Get(name)
 		}
 	}
-	return o
+	return o, nil
+}
+
+// classAsked is the class that a write asks for.
+func classAsked(r *request) string {
+	if class := r.Header.Get("x-amz-storage-class"); class != "" {
+		return class
+	}
+	return standard
 }
 
 // createOnly reports whether the request asks for a key that is free. S3
@@ -39,7 +51,7 @@ func createOnly(r *request) (bool, *Error) {
 	case "*":
 		return true, nil
 	default:
-		return false, &Error{http.StatusNotImplemented, "NotImplemented", "If-None-Match of a write has to be *"}
+		return false, newError(http.StatusNotImplemented, "NotImplemented", "If-None-Match of a write has to be *")
 	}
 }
 
@@ -48,39 +60,68 @@ func (s *Server) putObject(w http.ResponseWriter, r *request) *Error {
 	if err != nil {
 		return err
 	}
-	data, sum, err := content(r)
+	o, err := s.newObject(r)
 	if err != nil {
 		return err
 	}
-	o := s.newObject(r)
-	o.data, o.checksum, o.etag = data, sum, `"`+md5Hex(data)+`"`
-	o.Size, o.Modified = int64(len(data)), s.cfg.Now()
-	if !s.store.put(&o, only) {
-		return errPrecondition
+	err = s.keep(&o.content, func(w io.Writer) *Error {
+		got, err := receive(r, w)
+		o.Size, o.ETag, o.Checksum = got.size, quoted(got.md5), got.checksum
+		return err
+	}, func() *Error { return s.store.put(o, only, "") })
+	if err != nil {
+		return err
 	}
-	w.Header().Set("ETag", o.etag)
-	setChecksum(w.Header(), o.checksum)
+	w.Header().Set("ETag", o.ETag)
+	setChecksum(w.Header(), o.Checksum)
 	return nil
 }
 
+// keep stores what write writes as the content c, and then has commit refer to
+// it. If either fails, nothing is left of it.
+func (s *Server) keep(c *content, write func(io.Writer) *Error, commit func() *Error) *Error {
+	b, e := s.store.blobs.create()
+	if e != nil {
+		return internal(e)
+	}
+	err := write(b)
+	if e := b.Close(); err == nil && e != nil {
+		err = internal(e)
+	}
+	if err == nil {
+		c.Blob = b.id()
+		err = commit()
+	}
+	if err != nil {
+		s.store.drop(b.id())
+	}
+	return err
+}
+
+func quoted(md5 []byte) string { return `"` + hex.EncodeToString(md5) + `"` }
+
 func setChecksum(h http.Header, c checksum) {
-	if c.algorithm != "" {
-		h.Set("x-amz-checksum-"+c.algorithm, c.value)
-		h.Set("x-amz-checksum-type", c.kind)
+	if c.Algorithm != "" {
+		h.Set("x-amz-checksum-"+c.Algorithm, c.Value)
+		h.Set("x-amz-checksum-type", c.Kind)
 	}
 }
 
 // getObject answers GET and HEAD.
 func (s *Server) getObject(w http.ResponseWriter, r *request) *Error {
-	o := s.store.get(r.bucket, r.key)
+	o, from, err := s.store.fetch(r.bucket, r.key)
+	if err != nil {
+		return err
+	}
 	if o == nil {
 		return errNoSuchKey
 	}
-	if want := r.Header.Get("If-Match"); want != "" && want != "*" && want != o.etag {
+	defer from.Close()
+	if want := r.Header.Get("If-Match"); want != "" && want != "*" && want != o.ETag {
 		return errPrecondition
 	}
-	if s.cfg.Cold != nil && r.Method == http.MethodGet {
-		if err := s.cfg.Cold.Read(o.Info); err != nil {
+	if r.Method == http.MethodGet {
+		if err := s.readable(o); err != nil {
 			return err
 		}
 	}
@@ -96,30 +137,45 @@ func (s *Server) getObject(w http.ResponseWriter, r *request) *Error {
 		status = http.StatusPartialContent
 		h.Set("Content-Range", fmt.Sprintf("bytes %d-%d/%d", start, end-1, o.Size))
 	} else if strings.EqualFold(r.Header.Get("x-amz-checksum-mode"), "ENABLED") {
-		setChecksum(h, o.checksum)
+		setChecksum(h, o.Checksum)
 	}
 	w.WriteHeader(status)
 	if r.Method == http.MethodGet {
-		_, _ = w.Write(o.data[start:end]) // a client that went away reads nothing
+		_, _ = io.Copy(w, section(from, start, end)) // a client that went away reads nothing
 	}
 	return nil
 }
 
+// readable returns the error of reading an object that is cold.
+func (s *Server) readable(o *object) *Error {
+	if s.cfg.Cold == nil {
+		return nil
+	}
+	return s.cfg.Cold.Read(o.Info)
+}
+
 // describe sets the headers of an object that GET and HEAD have in common.
 func (s *Server) describe(h http.Header, o *object) {
-	h.Set("ETag", o.etag)
+	h.Set("ETag", o.ETag)
 	h.Set("Last-Modified", o.Modified.UTC().Format(httpTime))
 	h.Set("Accept-Ranges", "bytes")
-	for name, value := range o.header {
+	for name, value := range o.Header {
 		h.Set(name, value)
 	}
-	if o.Class != "STANDARD" { // which S3 leaves out
+	describeClass(h, s.cfg.Cold, o.Info)
+}
+
+// describeClass sets the headers that say in which class an object is and what
+// became of a thaw.
+func describeClass(h http.Header, cold Cold, o Info) {
+	h.Del("x-amz-storage-class")
+	if o.Class != standard { // which S3 leaves out
 		h.Set("x-amz-storage-class", o.Class)
 	}
-	if s.cfg.Cold == nil {
+	if cold == nil {
 		return
 	}
-	switch c := s.cfg.Cold.Restoration(o.Info); {
+	switch c := cold.Restoration(o); {
 	case c == nil:
 	case c.Ongoing:
 		h.Set("x-amz-restore", `ongoing-request="true"`)
@@ -166,9 +222,9 @@ func (s *Server) restoreObject(w http.ResponseWriter, r *request) *Error {
 		return errNoSuchKey
 	}
 	if s.cfg.Cold == nil {
-		return &Error{http.StatusForbidden, "InvalidObjectState", "Restore is not allowed for the object's current storage class"}
+		return errWarm(o.Class)
 	}
-	body, e := io.ReadAll(io.LimitReader(r.Body, 1<<20))
+	body, e := io.ReadAll(io.LimitReader(r.Body, maxDocument))
 	if e != nil {
 		return errIncomplete
 	}
@@ -196,7 +252,7 @@ func (s *Server) listBuckets(w http.ResponseWriter, r *request) *Error {
 		Buckets []entry  `xml:"Buckets>Bucket"`
 	}
 	for _, name := range s.store.bucketNames() {
-		doc.Buckets = append(doc.Buckets, entry{name, s.cfg.Now().UTC().Format(time.RFC3339)})
+		doc.Buckets = append(doc.Buckets, entry{name, s.store.ledger.Now().Format(time.RFC3339)})
 	}
 	return writeXML(w, http.StatusOK, doc)
 }

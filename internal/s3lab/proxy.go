@@ -11,7 +11,9 @@ import (
 // Proxy returns a reverse proxy to a real S3 server. It changes neither Host
 // nor path, query or headers, so that the server can check the signature of
 // what the client signed. A server that can't be reached is a 502.
-func Proxy(upstream *url.URL) http.Handler {
+func Proxy(upstream *url.URL) http.Handler { return newProxy(upstream) }
+
+func newProxy(upstream *url.URL) *httputil.ReverseProxy {
 	return &httputil.ReverseProxy{
 		Rewrite: func(p *httputil.ProxyRequest) {
 			p.Out.URL.Scheme, p.Out.URL.Host = upstream.Scheme, upstream.Host
@@ -25,7 +27,7 @@ func Proxy(upstream *url.URL) http.Handler {
 			IdleConnTimeout:     30 * time.Second,
 		},
 		ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) {
-			writeError(w, &request{Request: r}, &Error{http.StatusBadGateway, "BadGateway", err.Error()})
+			writeError(w, &request{Request: r}, newError(http.StatusBadGateway, "BadGateway", err.Error()))
 		},
 	}
 }

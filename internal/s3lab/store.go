@@ -1,16 +1,19 @@
 package s3lab
 
 import (
+	"io"
 	"maps"
 	"slices"
 	"sort"
 	"strings"
-	"sync"
+	"time"
 )
 
-// store holds buckets, objects and unfinished uploads in memory.
+// store holds buckets, objects and unfinished uploads. The ledger's lock
+// guards it, and the ledger's events alone change it.
 type store struct {
-	mu      sync.Mutex
+	ledger  *Ledger
+	blobs   blobs
 	buckets map[string]*bucket
 	uploads map[string]*upload
 }
@@ -20,163 +23,264 @@ type bucket struct {
 	sorted  []string // keys in order; nil when it has to be made anew
 }
 
-// object is an object with its content; it never changes once it is stored.
+// object is an object; it never changes once it is stored.
 type object struct {
 	Info
-	data     []byte
-	etag     string // with its quotes
-	checksum checksum
-	header   map[string]string // Content-Type and user metadata
+	content
 }
 
-// checksum is what the server keeps: an algorithm's name in lower case, its
-// value in base64, and FULL_OBJECT or COMPOSITE.
-type checksum struct{ algorithm, value, kind string }
-
 type upload struct {
-	object           // what it will be, without content
-	algorithm string // of its checksums, or ""
-	kind      string // FULL_OBJECT or COMPOSITE
-	parts     map[int]*part
+	object // what it will be; its checksum is the algorithm and kind that were asked for
+	parts  map[int]*part
 }
 
 type part struct {
-	data     []byte
-	etag     string
-	checksum checksum
+	content
+	size int64
 }
 
-func newStore() *store {
-	return &store{buckets: map[string]*bucket{}, uploads: map[string]*upload{}}
+func newStore(ledger *Ledger, blobs blobs) *store {
+	s := &store{ledger: ledger, blobs: blobs, buckets: map[string]*bucket{}, uploads: map[string]*upload{}}
+	ledger.apply = append(ledger.apply, s.apply)
+	return s
 }
 
-func (s *store) createBucket(name string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+// apply does what an event says.
+func (s *store) apply(e Event) {
+	switch e.Kind {
+	case eventBucket:
+		s.bucketOf(e.Bucket)
+	case eventCreated:
+		s.created(e)
+	case eventRemoved:
+		b := s.bucketOf(e.Bucket)
+		if o := b.objects[e.Key]; o != nil {
+			s.drop(o.Blob)
+			delete(b.objects, e.Key)
+			b.sorted = nil
+		}
+	case eventMoved:
+		if o := s.bucketOf(e.Bucket).objects[e.Key]; o != nil {
+			moved := *o
+			moved.Class = e.Class
+			s.buckets[e.Bucket].objects[e.Key] = &moved
+		}
+	case eventUpload:
+		o := object{Info: Info{Bucket: e.Bucket, Key: e.Key, Class: e.Class}, content: e.contents()}
+		s.uploads[e.Upload] = &upload{object: o, parts: map[int]*part{}}
+	case eventPart:
+		if u := s.uploads[e.Upload]; u != nil {
+			if old := u.parts[e.Part]; old != nil {
+				s.drop(old.Blob)
+			}
+			u.parts[e.Part] = &part{content: e.contents(), size: e.Size}
+		}
+	case eventAborted:
+		s.end(e.Upload)
+	}
+}
+
+func (e *Event) contents() content {
+	if e.Content == nil {
+		return content{}
+	}
+	return *e.Content
+}
+
+func (s *store) created(e Event) {
+	b := s.bucketOf(e.Bucket)
+	if old := b.objects[e.Key]; old != nil {
+		s.drop(old.Blob)
+	} else {
+		b.sorted = nil
+	}
+	b.objects[e.Key] = &object{Info: Info{Bucket: e.Bucket, Key: e.Key, Size: e.Size, Class: e.Class, Modified: e.Time}, content: e.contents()}
+	s.end(e.Upload)
+}
+
+// end forgets an upload and its parts.
+func (s *store) end(id string) {
+	if u := s.uploads[id]; u != nil {
+		for _, p := range u.parts {
+			s.drop(p.Blob)
+		}
+		delete(s.uploads, id)
+	}
+}
+
+// drop removes content that nothing refers to any more. What can't be removed,
+// since it is being read on a system that does not allow it, goes when the lab starts again.
+func (s *store) drop(blob string) {
+	if blob != "" {
+		_ = s.blobs.remove(blob)
+	}
+}
+
+func (s *store) bucketOf(name string) *bucket {
 	if s.buckets[name] == nil {
 		s.buckets[name] = &bucket{objects: map[string]*object{}}
 	}
+	return s.buckets[name]
 }
 
-func (s *store) hasBucket(name string) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.buckets[name] != nil
-}
-
-func (s *store) bucketNames() []string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return slices.Sorted(maps.Keys(s.buckets))
-}
-
-// put stores o, and with createOnly only where its key is free. It reports
-// whether it did.
-func (s *store) put(o *object, createOnly bool) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.putLocked(o, createOnly)
-}
-
-func (s *store) putLocked(o *object, createOnly bool) bool {
-	b := s.buckets[o.Bucket]
-	_, taken := b.objects[o.Key]
-	if taken && createOnly {
-		return false
+// used returns the content that something refers to.
+func (s *store) used() map[string]bool {
+	ids := map[string]bool{}
+	for _, b := range s.buckets {
+		for _, o := range b.objects {
+			ids[o.Blob] = true
+		}
 	}
-	if !taken {
-		b.sorted = nil
+	for _, u := range s.uploads {
+		for _, p := range u.parts {
+			ids[p.Blob] = true
+		}
 	}
-	b.objects[o.Key] = o
-	return true
+	return ids
 }
 
-func (s *store) get(bucket, key string) *object {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.buckets[bucket].objects[key]
+func (s *store) createBucket(name string) *Error {
+	return s.ledger.change(func(time.Time) ([]Event, *Error) {
+		if s.buckets[name] != nil {
+			return nil, nil
+		}
+		return []Event{{Kind: eventBucket, Bucket: name}}, nil
+	})
 }
 
-func (s *store) remove(bucket, key string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	b := s.buckets[bucket]
-	delete(b.objects, key)
-	b.sorted = nil
+func (s *store) hasBucket(name string) (has bool) {
+	s.ledger.read(func(time.Time) { has = s.buckets[name] != nil })
+	return has
+}
+
+func (s *store) bucketNames() (names []string) {
+	s.ledger.read(func(time.Time) { names = slices.Sorted(maps.Keys(s.buckets)) })
+	return names
+}
+
+func (o *object) event(kind string) Event {
+	return Event{Kind: kind, Bucket: o.Bucket, Key: o.Key, Class: o.Class, Size: o.Size, Content: &o.content}
+}
+
+// put stores o, and with createOnly only where its key is free. Where the
+// object was an upload, its id ends that.
+func (s *store) put(o *object, createOnly bool, uploadID string) *Error {
+	return s.ledger.change(func(now time.Time) ([]Event, *Error) {
+		if s.buckets[o.Bucket] == nil {
+			return nil, errNoSuchBucket
+		}
+		if uploadID != "" && s.uploads[uploadID] == nil {
+			return nil, errNoSuchUpload
+		}
+		if _, taken := s.buckets[o.Bucket].objects[o.Key]; taken && createOnly {
+			return nil, errPrecondition
+		}
+		e := o.event(eventCreated)
+		e.Upload, o.Modified = uploadID, now
+		return []Event{e}, nil
+	})
+}
+
+func (s *store) get(bucket, key string) (o *object) {
+	s.ledger.read(func(time.Time) {
+		if b := s.buckets[bucket]; b != nil {
+			o = b.objects[key]
+		}
+	})
+	return o
+}
+
+// fetch returns an object with its content opened, nil if there is none.
+func (s *store) fetch(bucket, key string) (o *object, content blob, err *Error) {
+	s.ledger.read(func(time.Time) {
+		if b := s.buckets[bucket]; b != nil && b.objects[key] != nil {
+			o = b.objects[key]
+			content, err = s.open(o.Blob)
+		}
+	})
+	return o, content, err
+}
+
+func (s *store) open(id string) (blob, *Error) {
+	b, err := s.blobs.open(id)
+	if err != nil {
+		return nil, internal(err)
+	}
+	return b, nil
+}
+
+// remove deletes what is there of some keys.
+func (s *store) remove(bucket string, keys ...string) *Error {
+	return s.ledger.change(func(time.Time) (events []Event, _ *Error) {
+		for _, key := range keys {
+			if s.buckets[bucket] != nil && s.buckets[bucket].objects[key] != nil {
+				events = append(events, Event{Kind: eventRemoved, Bucket: bucket, Key: key})
+			}
+		}
+		return events, nil
+	})
 }
 
 // after returns up to n objects whose key starts with prefix and is greater
 // than start, sorted by key.
-func (s *store) after(bucket, prefix, start string, n int) []*object {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	b := s.buckets[bucket]
-	if b.sorted == nil {
-		b.sorted = slices.Sorted(maps.Keys(b.objects))
-	}
-	i := sort.Search(len(b.sorted), func(i int) bool { return b.sorted[i] > start && b.sorted[i] >= prefix })
-	var out []*object
-	for ; i < len(b.sorted) && len(out) < n && strings.HasPrefix(b.sorted[i], prefix); i++ {
-		out = append(out, b.objects[b.sorted[i]])
-	}
+func (s *store) after(bucket, prefix, start string, n int) (out []*object) {
+	s.ledger.read(func(time.Time) {
+		b := s.buckets[bucket]
+		if b == nil {
+			return
+		}
+		if b.sorted == nil {
+			b.sorted = slices.Sorted(maps.Keys(b.objects))
+		}
+		i := sort.Search(len(b.sorted), func(i int) bool { return b.sorted[i] > start && b.sorted[i] >= prefix })
+		for ; i < len(b.sorted) && len(out) < n && strings.HasPrefix(b.sorted[i], prefix); i++ {
+			out = append(out, b.objects[b.sorted[i]])
+		}
+	})
 	return out
 }
 
-func (s *store) addUpload(id string, u *upload) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.uploads[id] = u
+func (s *store) addUpload(id string, o *object) *Error {
+	return s.ledger.change(func(time.Time) ([]Event, *Error) {
+		e := o.event(eventUpload)
+		e.Upload = id
+		return []Event{e}, nil
+	})
 }
 
-// upload returns the upload of an id if it is one of that key.
-func (s *store) upload(id, bucket, key string) *upload {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.uploadLocked(id, bucket, key)
+// upload returns the upload of an id, with the parts so far, if it is one of that key.
+func (s *store) upload(id, bucket, key string) (found *upload) {
+	s.ledger.read(func(time.Time) {
+		if u := s.uploads[id]; u != nil && u.Bucket == bucket && u.Key == key {
+			found = &upload{object: u.object, parts: maps.Clone(u.parts)}
+		}
+	})
+	return found
 }
 
-func (s *store) uploadLocked(id, bucket, key string) *upload {
-	u := s.uploads[id]
-	if u == nil || u.Bucket != bucket || u.Key != key {
-		return nil
-	}
-	return u
+func (s *store) addPart(id string, n int, p *part) *Error {
+	return s.ledger.change(func(time.Time) ([]Event, *Error) {
+		u := s.uploads[id]
+		if u == nil {
+			return nil, errNoSuchUpload
+		}
+		return []Event{{Kind: eventPart, Bucket: u.Bucket, Key: u.Key, Upload: id, Part: n, Size: p.size, Content: &p.content}}, nil
+	})
 }
 
-func (s *store) addPart(u *upload, n int, p *part) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	u.parts[n] = p
+func (s *store) dropUpload(id, bucket, key string) *Error {
+	return s.ledger.change(func(time.Time) ([]Event, *Error) {
+		if u := s.uploads[id]; u == nil || u.Bucket != bucket || u.Key != key {
+			return nil, errNoSuchUpload
+		}
+		return []Event{{Kind: eventAborted, Bucket: bucket, Key: key, Upload: id}}, nil
+	})
 }
 
-func (s *store) dropUpload(id, bucket, key string) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	u := s.uploadLocked(id, bucket, key)
-	delete(s.uploads, id)
-	return u != nil
+func (s *store) openUploads() (n int) {
+	s.ledger.read(func(time.Time) { n = len(s.uploads) })
+	return n
 }
 
-// complete stores the object that an upload became and ends the upload. It
-// reports whether the key was free or need not be.
-func (s *store) complete(id string, o *object, createOnly bool) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if !s.putLocked(o, createOnly) {
-		return false
-	}
-	delete(s.uploads, id)
-	return true
-}
-
-func (s *store) partsOf(u *upload) map[int]*part {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return maps.Clone(u.parts)
-}
-
-func (s *store) openUploads() int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return len(s.uploads)
-}
+// section reads the bytes of a blob from start up to end.
+func section(b blob, start, end int64) io.Reader { return io.NewSectionReader(b, start, end-start) }
