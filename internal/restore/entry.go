@@ -30,7 +30,7 @@ func (r *run) entry(ctx context.Context, e *tarn.Entry) error {
 		if err := r.file(ctx, e); err != nil {
 			return err
 		}
-		if len(r.window.jobs) >= windowJobs || r.window.bytes >= windowBytes {
+		if r.full() {
 			return r.advance(ctx)
 		}
 		return nil

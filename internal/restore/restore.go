@@ -112,6 +112,7 @@ type run struct {
 	archives *archives
 	links    map[linkKey]*leader
 	window   window
+	early    int     // windows that began early
 	flight   *flight // nil while nothing is being fetched
 	again    []job   // to be read from another archive
 	matched  bool    // there is something at the paths

@@ -12,6 +12,28 @@ const windowBytes = 4 << 30
 
 var windowJobs = 1 << 14 // only tests change it
 
+// earlyJobs and earlyBytes are of the first window, if nothing is being fetched
+// by then. Each further one that begins early, because the fetching has caught up with the
+// planning, is twice as large, so that there are few of them.
+const (
+	earlyJobs  = 1 << 9
+	earlyBytes = 32 << 20
+)
+
+// full reports whether what is planned is to be fetched now.
+func (r *run) full() bool {
+	w := &r.window
+	if len(w.jobs) >= windowJobs || w.bytes >= windowBytes {
+		return true
+	}
+	idle := r.flight == nil || len(r.flight.done) > 0
+	if !idle || len(w.jobs) < earlyJobs<<r.early && w.bytes < earlyBytes<<r.early {
+		return false
+	}
+	r.early++
+	return true
+}
+
 // window is what is planned while the one before is fetched.
 type window struct {
 	jobs  []job
