@@ -21,7 +21,7 @@ func main() {
 	// The heap is mostly buffers that are used again: collecting more often
 	// costs little time, and keeps the program small.
 	debug.SetGCPercent(50)
-	debug.SetMemoryLimit(160 << 20) // soft: collect harder before growing
+	debug.SetMemoryLimit(144 << 20) // soft: collect harder before growing
 	ctx, stop := signal.NotifyContext(context.Background(), interrupts()...)
 	defer stop()
 	go func() {

@@ -28,7 +28,7 @@ func NewWorkers(n int) *Workers {
 	if n <= 0 {
 		n = runtime.GOMAXPROCS(0)
 	}
-	return &Workers{busy: make(chan struct{}, n), free: make(chan []byte, 3*n+2)}
+	return &Workers{busy: make(chan struct{}, n), free: make(chan []byte, 3*n+1)}
 }
 
 // Close gives the memory of the workers back. There is nothing else to end: they

@@ -76,8 +76,8 @@ func NewWriter(w io.Writer, cfg WriterConfig) (*Writer, error) {
 		cfg.Workers = NewWorkers(0)
 	}
 	a := &Writer{level: cfg.Level, workers: cfg.Workers, out: out, done: make(chan struct{})}
-	// One frame being written, and as many as there are workers behind it.
-	a.queue = make(chan *frameJob, cap(cfg.Workers.busy))
+	// The frame that is to be written next, and behind it one for each further worker.
+	a.queue = make(chan *frameJob, max(1, cap(cfg.Workers.busy)-1))
 	a.cur = a.newFrame()
 	go a.drain()
 	return a, nil

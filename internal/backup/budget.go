@@ -9,7 +9,7 @@ import (
 const (
 	tinyFile  = 256 << 10 // below it files share tinyBytes of memory
 	tinyBytes = 12 << 20
-	slots     = 4 // buffers for files from tinyFile to smallFile
+	slots     = 3 // buffers for files from tinyFile to smallFile
 )
 
 // budget bounds the content of small files in memory. All splits share it, but

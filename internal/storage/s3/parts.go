@@ -15,7 +15,7 @@ const (
 	// beginning is what is read of an object before it counts as long, and
 	// beginnings how many Puts may hold so much.
 	beginning  = 2 * mib
-	beginnings = 8
+	beginnings = 4
 	// growEvery is the number of parts after which the parts of an object of
 	// unknown size double, so that 10,000 of them hold 1.1 TiB and not 312 GiB.
 	growEvery = 2500

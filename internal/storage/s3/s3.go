@@ -38,7 +38,7 @@ type Config struct {
 	// Parallel is the number of parts of one Put in flight; 0 means 4.
 	Parallel int
 	// Memory bounds the bytes of parts that all Puts hold at a time, but for
-	// one part larger than it, and for the beginnings of small objects; 0 means 96 MiB.
+	// one part larger than it, and for the beginnings of small objects; 0 means 64 MiB.
 	Memory int64
 	// PartSize is the size of a part in bytes up to what 10,000 parts hold; 0
 	// means what suits the object, which is 32 MiB up to 312 GiB.
@@ -71,7 +71,7 @@ func (c Config) withDefaults() Config {
 	setTime(&c.MaxDelay, 20*time.Second)
 	setTime(&c.IdleTimeout, 2*time.Minute)
 	if c.Memory <= 0 {
-		c.Memory = 96 << 20
+		c.Memory = 64 << 20
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
