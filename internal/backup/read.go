@@ -126,11 +126,12 @@ func (r *run) readSmall(s *scan.Source, e *tarn.Entry, buffer []byte) ([]byte, e
 	return data[:n], nil
 }
 
-// steady returns what stat says of an open file whose last change is so old
+// steady returns what stat says of a file that was just opened, whose last change is so old
 // that a further one would show.
 func steady(f *scan.File, e *tarn.Entry) (*tarn.Entry, error) {
+	look := f.Opened
 	for range readTries {
-		st, err := f.Stat()
+		st, err := look()
 		if err != nil {
 			return nil, err
 		}
@@ -146,6 +147,7 @@ func steady(f *scan.File, e *tarn.Entry) (*tarn.Entry, error) {
 			return &st, nil
 		}
 		time.Sleep(settle - age)
+		look = f.Stat
 	}
 	return nil, errChanged
 }

@@ -17,6 +17,7 @@ type File struct {
 	path string
 	disk string
 	fd   int
+	born tarn.Entry // what it was when it was opened
 }
 
 // OpenFile opens the regular file at an entry path for reading. It follows no symlink below
@@ -36,9 +37,9 @@ func (s *Source) OpenFile(path string) (*File, error) {
 		return nil, fmt.Errorf("opening %s: %w", s.onDisk(rel), err)
 	}
 	f := &File{s: s, path: path, disk: s.onDisk(rel), fd: fd}
-	e, err := f.Stat()
-	if err == nil && e.Type != tarn.TypeFile {
-		err = fmt.Errorf("opening %s: %w: it is a %s", f.disk, errNotRegular, e.Type)
+	f.born, err = f.Stat()
+	if err == nil && f.born.Type != tarn.TypeFile {
+		err = fmt.Errorf("opening %s: %w: it is a %s", f.disk, errNotRegular, f.born.Type)
 	}
 	if err != nil {
 		return nil, errors.Join(err, f.Close())
@@ -65,6 +66,9 @@ func (f *File) Read(b []byte) (int, error) {
 	}
 	return n, nil
 }
+
+// Opened returns what Stat gave when the file was opened, before anything of it was read.
+func (f *File) Opened() (tarn.Entry, error) { return f.born, nil }
 
 // Stat returns the entry of the open file, as Entries yields it, as of now.
 func (f *File) Stat() (tarn.Entry, error) {

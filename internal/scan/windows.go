@@ -150,6 +150,9 @@ func (s *Source) OpenFile(path string) (*File, error) {
 // Read implements io.Reader.
 func (f *File) Read(b []byte) (int, error) { return f.f.Read(b) }
 
+// Opened returns what Stat gives before anything of the file is read.
+func (f *File) Opened() (tarn.Entry, error) { return f.Stat() }
+
 // Stat returns the entry of the open file, as Entries yields it, as of now.
 func (f *File) Stat() (tarn.Entry, error) {
 	e := tarn.Entry{Path: f.path}
