@@ -64,7 +64,7 @@ func source(t *testing.T, rng *rand.Rand) string {
 	dir := filepath.Join(e2e.Scratch(t), "photos")
 	for split := range splits {
 		for i := range filesPerSplit() {
-			e2e.Write(t, filepath.Join(dir, fmt.Sprintf("s%d/d%d/f%d", split, i%3, i)), e2e.Content(rng.Uint64(), rng.IntN(100_000)))
+			e2e.Write(t, filepath.Join(dir, fmt.Sprintf("s%d/d%d/f%d", split, i%2, i)), e2e.Content(rng.Uint64(), rng.IntN(100_000)))
 		}
 	}
 	e2e.Write(t, filepath.Join(dir, "s1/large"), e2e.Content(rng.Uint64(), 9<<20))
@@ -79,7 +79,7 @@ func change(t *testing.T, rng *rand.Rand, dir string) {
 	t.Helper()
 	for split := range splits {
 		for i := range filesPerSplit() {
-			path := filepath.Join(dir, fmt.Sprintf("s%d/d%d/f%d", split, i%3, i))
+			path := filepath.Join(dir, fmt.Sprintf("s%d/d%d/f%d", split, i%2, i))
 			var err error
 			switch rng.IntN(9) {
 			case 0, 1:

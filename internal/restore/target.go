@@ -145,6 +145,7 @@ func (t *Target) Mkdir(e *tarn.Entry) error {
 	if e.Type != tarn.TypeDir {
 		return fmt.Errorf("making directory %q: entry is a %s", e.Path, e.Type)
 	}
+	found := false
 	err := t.inParent(e.Path, true, func(d *dir, name string) error {
 		err := d.mkdir(name)
 		if err == nil {
@@ -154,8 +155,16 @@ func (t *Target) Mkdir(e *tarn.Entry) error {
 		if !errors.Is(err, fs.ErrExist) {
 			return err
 		}
+		found = true
 		return t.adopt(d, name, e.Path)
 	})
+	if err == nil && found {
+		// What a killed run left goes also where nothing is to be written: its
+		// mark stays in folders whose files are all whole.
+		if h, err := t.acquire(e.Path, true); err == nil { // else the first write says what is wrong
+			t.release(h)
+		}
+	}
 	if err == nil {
 		t.mu.Lock()
 		defer t.mu.Unlock()

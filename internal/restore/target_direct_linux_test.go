@@ -162,3 +162,17 @@ func TestTargetDirectFalseMark(t *testing.T) {
 		t.Errorf("only %s is left", strings.Join(got, ", "))
 	}
 }
+
+// The mark of a killed run goes also from a directory into which nothing is written.
+func TestTargetDirectSweepUnwritten(t *testing.T) {
+	dir := t.TempDir()
+	must(t, os.Mkdir(filepath.Join(dir, "d"), 0o700))
+	d, err := openTop(filepath.Join(dir, "d"))
+	must(t, err)
+	m, err := d.mark(".tarn-0123456700000000")
+	must(t, err)
+	must(t, unix.Close(m.fd))
+	target := open(t, dir, TargetOptions{})
+	must(t, target.Mkdir(dirEntry("d")))
+	wantNames(t, filepath.Join(dir, "d"))
+}
