@@ -185,7 +185,7 @@ func hintFor(err error) string {
 	case errors.Is(err, tarn.ErrDamaged):
 		return "`tarn check` lists what is damaged and which files that costs; `tarn rebuild` mends what can be mended."
 	case errors.Is(err, tarn.ErrCold):
-		return "It lies in a cold class and has to be thawed first."
+		return "`tarn thaw SNAPSHOT PATH` says what a readable copy of its archive costs, and asks for it; `tarn thaw --status` says when it is there."
 	case hintS3(err) != "":
 		return hintS3(err)
 	case strings.Contains(err.Error(), "as a user who may"): // it says what to do by itself
