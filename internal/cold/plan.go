@@ -259,9 +259,9 @@ var ErrTooDear = errors.New("more than --max-cost allows")
 func (o Offer) Within(most price.Money) error {
 	switch {
 	case o.Bill == nil:
-		return fmt.Errorf("comparing the cost with %s: %w", most, price.ErrNoPrices)
+		return price.ErrNoPrices
 	case o.Bill.Total.Cmp(most) > 0:
-		return fmt.Errorf("it costs %s, which is more than %s: %w", o.Bill.Total, most, ErrTooDear)
+		return fmt.Errorf("it costs %s: %w", o.Bill.Total, ErrTooDear)
 	}
 	return nil
 }
