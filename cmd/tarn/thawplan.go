@@ -156,8 +156,12 @@ func costOf(o cold.Offer) string {
 // those that are wanted.
 func (g *globals) showPlan(v *coldView, p *cold.Plan, files, bytes int64) error {
 	if g.json {
+		var gets, fetched int64
+		for _, a := range p.Archives {
+			gets, fetched = gets+a.Gets, fetched+a.Fetched
+		}
 		return g.printJSON(map[string]any{
-			"type": "plan", "files": files, "bytes": bytes, "archives": len(p.Archives), "states": p.Sums, "ask": len(p.Ask), "days": p.Days, "offers": orEmpty(p.Offers),
+			"gets": gets, "fetched_bytes": fetched, "type": "plan", "files": files, "bytes": bytes, "archives": len(p.Archives), "states": p.Sums, "ask": len(p.Ask), "days": p.Days, "offers": orEmpty(p.Offers),
 		})
 	}
 	if g.quiet {

@@ -228,6 +228,9 @@ func (r *Result) add(o *Result) {
 	r.Fetched += o.Fetched
 	r.Requests += o.Requests
 	r.Duration += o.Duration
+	if r.Reads == nil {
+		r.Reads = map[string]Read{}
+	}
 	for key, n := range o.Reads {
 		n.Requests += r.Reads[key].Requests
 		n.Bytes += r.Reads[key].Bytes
