@@ -323,10 +323,13 @@ func TestColdWait(t *testing.T) {
 	for len(p.requests("RestoreObject")) < 3 && time.Now().Before(deadline) {
 		time.Sleep(20 * time.Millisecond)
 	}
-	for len(p.requests("GetObject")) == 0 && time.Now().Before(deadline) {
-		time.Sleep(20 * time.Millisecond)
+	for there := false; !there && time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+		_, err := os.Stat(p.path("back", "src", "b", "three"))
+		there = err == nil
 	}
-	p.same("back", "b")
+	if gets := p.requests("GetObject"); len(gets) == 0 || !strings.Contains(gets[0].Key, "/b/") {
+		t.Errorf("before the others were thawed, it read %+v", gets)
+	}
 	p.advance(5 * time.Hour)
 	if out := <-done; !strings.HasPrefix(out, "0\n") {
 		t.Errorf("it ended with %s", out)
