@@ -327,7 +327,7 @@ func TestColdWait(t *testing.T) {
 		_, err := os.Stat(p.path("back", "src", "b", "three"))
 		there = err == nil
 	}
-	if gets := p.requests("GetObject"); len(gets) == 0 || !strings.Contains(gets[0].Key, "/b/") {
+	if gets := p.requests("GetObject"); len(gets) == 0 || gets[0].Key != p.requests("RestoreObject")[0].Key {
 		t.Errorf("before the others were thawed, it read %+v", gets)
 	}
 	p.advance(5 * time.Hour)
@@ -363,6 +363,24 @@ func TestColdTiers(t *testing.T) {
 	p.advance(5 * time.Minute)
 	p.must("restore", "latest", "--target", "back")
 	p.same("back", "a", "b", "c")
+}
+
+// A lifecycle rule that went beyond the archives is named as what it is, and the
+// way out of it, whichever objects it has moved.
+func TestColdMetadata(t *testing.T) {
+	for _, part := range []string{"tarn.json", "snapshots/", "trees/", "indexes/"} {
+		p := newColdPerson(t, "GLACIER")
+		if moved, err := p.lab.Move("lab", "p/"+part, "GLACIER"); err != nil || moved == 0 {
+			t.Fatalf("%d objects of %s moved, %v", moved, part, err)
+		}
+		if err := os.RemoveAll(p.path("home", "cache")); err != nil {
+			t.Fatal(err)
+		}
+		code, out, errs := p.run("restore", "latest", "--target", "x", "--yes")
+		if code == exitDone || !strings.Contains(errs, "a lifecycle rule has moved it") || !strings.Contains(errs, "limit the rule to the prefix archives/") || len(p.requests("RestoreObject")) != 0 {
+			t.Errorf("with cold %s: exit code %d\n%s%s", part, code, out, errs)
+		}
+	}
 }
 
 // Prices that nobody knows are not AWS's: the plan says so, and --max-cost can't be kept.
