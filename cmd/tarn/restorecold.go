@@ -20,6 +20,7 @@ type coldRestore struct {
 	flags restoreFlags
 	needs []restore.Need
 	usage price.Usage
+	acted bool // something was asked for or read
 }
 
 // restoreCold restores from S3: it shows the price, thaws if that is accepted,
@@ -28,6 +29,9 @@ func (g *globals) restoreCold(ctx context.Context, o *opened, v *coldView, cfg r
 	c := &coldRestore{globals: g, o: o, view: v, cfg: cfg, flags: f}
 	c.cfg.Access = v.access
 	err := c.all(ctx)
+	if !c.acted {
+		return err
+	}
 	if spentErr := g.spent(v, &c.usage); err == nil || err == errProblems {
 		err = errors.Join(spentErr, err)
 	}
@@ -35,6 +39,11 @@ func (g *globals) restoreCold(ctx context.Context, o *opened, v *coldView, cfg r
 }
 
 func (c *coldRestore) all(ctx context.Context) error {
+	if c.view.Cold == 0 && !c.flags.dryRun && c.flags.maxCost == "" {
+		c.cfg.Access = nil // as from any warm storage: no plan is needed
+		_, err := c.fetch(ctx)
+		return err
+	}
 	if err := c.plan(ctx); err != nil {
 		return err
 	}
@@ -91,6 +100,7 @@ func (c *coldRestore) plan(ctx context.Context) error {
 	if err != nil || len(p.Ask) == 0 {
 		return err
 	}
+	c.acted = true
 	if _, err := c.thaw(ctx, c.o, p, offer, &c.usage); err != nil {
 		return err
 	}
@@ -105,6 +115,7 @@ func (c *coldRestore) fetch(ctx context.Context) (frozen int64, err error) {
 			c.log.Info("not readable yet", "path", path, "error", err)
 		}
 	}
+	c.acted = !cfg.DryRun
 	stop := c.showRestore(&cfg)
 	hints := collectHints(&cfg)
 	res, err := restore.RunByExpiry(ctx, cfg, c.view.ends(c.needs))
