@@ -309,6 +309,36 @@ func TestColdExpiresOnTheWay(t *testing.T) {
 	}
 }
 
+// What ends first is fetched first, in whatever order the snapshot has it.
+func TestColdOrder(t *testing.T) {
+	p := newColdPerson(t, "DEEP_ARCHIVE")
+	for part, days := range map[string]string{"src/a": "9", "src/b": "5", "src/c": "2"} {
+		p.code(exitDone, "thaw", "latest", part, "--yes", "--tier", "standard", "--days", days)
+	}
+	var want []string // ends, the first first
+	asked := p.requests("RestoreObject")
+	for e, err := range p.lab.Events() {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !e.Expiry.IsZero() {
+			want = append(want, e.Expiry.Format(time.RFC3339)+" "+e.Key)
+		}
+	}
+	slices.Sort(want)
+	p.advance(12 * time.Hour)
+	out := p.must("restore", "latest", "--target", "back")
+	if !strings.Contains(out, "wrote 4 files (28.6 MiB), 0 were there already, 0 left") || !strings.Contains(out, "in 3 requests") {
+		t.Errorf("it says\n%s", out)
+	}
+	p.same("back", "a", "b", "c")
+	for i, e := range p.requests("GetObject") {
+		if len(want) != 3 || len(asked) != 3 || !strings.HasSuffix(want[min(i, 2)], " "+e.Key) {
+			t.Errorf("read %d is of %s, of %v", i, e.Key, want)
+		}
+	}
+}
+
 // restore --wait stays until all is back. What is thawed already comes first.
 func TestColdWait(t *testing.T) {
 	p := newColdPerson(t, "GLACIER")
