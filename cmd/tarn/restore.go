@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/tarn-backup/tarn/internal/repo"
 	"github.com/tarn-backup/tarn/internal/restore"
@@ -49,31 +50,15 @@ system) or could not read, and never goes into another file system that is mount
 remove, with -v what it removes. With --overwrite always it also removes a folder in whose place the snapshot has a file.` + "\n" + exitCodes,
 		Args: cobra.MinimumNArgs(1),
 	}
-	fl := cmd.Flags()
-	fl.StringVar(&f.target, "target", "", "folder to write to (required)")
-	fl.StringVar(&f.overwrite, "overwrite", string(restore.Changed), "files that are there: never, changed (size or time differ) or always (compare content, too)")
-	fl.BoolVar(&f.delete, "delete", false, "remove what the snapshot does not have from the directories that are restored")
-	fl.BoolVar(&f.deleteExcluded, "delete-excluded", false, "as --delete, and remove what the backup left out, too")
-	fl.BoolVar(&f.dryRun, "dry-run", false, "say what would be written and removed, and do nothing")
-	fl.BoolVar(&f.verify, "verify", false, "read every file again in the end")
-	fl.BoolVar(&f.sync, "sync", false, "end when all is on the disk; else the system writes in its own time, as after cp")
-	fl.BoolVar(&f.wait, "wait", false, "wait for what is being thawed")
-	fl.DurationVar(&f.poll, "poll", pollDefault, "how often --wait looks, which is a LIST request for 1,000 archives")
-	f.register(fl)
+	f.register(cmd.Flags())
 	filter := filterFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		if f.target == "" {
-			return errors.New("restore needs --target DIR, the folder to write to")
+		if err := f.check(); err != nil {
+			return err
 		}
 		policy, err := restore.ParseOverwrite(f.overwrite)
 		if err != nil {
 			return err
-		}
-		if err := f.check(); err != nil {
-			return err
-		}
-		if f.poll < time.Millisecond {
-			return fmt.Errorf("--poll %v: want a time such as 10m", f.poll)
 		}
 		return g.withSnapshot(cmd.Context(), filter, args, func(o *opened, s *repo.Snapshot, paths []string) error {
 			cfg := restore.Config{
@@ -89,6 +74,30 @@ remove, with -v what it removes. With --overwrite always it also removes a folde
 		})
 	}
 	return cmd
+}
+
+func (f *restoreFlags) register(fl *pflag.FlagSet) {
+	fl.StringVar(&f.target, "target", "", "folder to write to (required)")
+	fl.StringVar(&f.overwrite, "overwrite", string(restore.Changed), "files that are there: never, changed (size or time differ) or always (compare content, too)")
+	fl.BoolVar(&f.delete, "delete", false, "remove what the snapshot does not have from the directories that are restored")
+	fl.BoolVar(&f.deleteExcluded, "delete-excluded", false, "as --delete, and remove what the backup left out, too")
+	fl.BoolVar(&f.dryRun, "dry-run", false, "say what would be written and removed, and do nothing")
+	fl.BoolVar(&f.verify, "verify", false, "read every file again in the end")
+	fl.BoolVar(&f.sync, "sync", false, "end when all is on the disk; else the system writes in its own time, as after cp")
+	fl.BoolVar(&f.wait, "wait", false, "wait for what is being thawed")
+	fl.DurationVar(&f.poll, "poll", pollDefault, "how often --wait looks, which is a LIST request for 1,000 archives")
+	f.thawFlags.register(fl)
+}
+
+// check refuses values that make no sense before anything is done.
+func (f *restoreFlags) check() error {
+	if f.target == "" {
+		return errors.New("restore needs --target DIR, the folder to write to")
+	}
+	if f.poll < time.Millisecond {
+		return fmt.Errorf("--poll %v: want a time such as 10m", f.poll)
+	}
+	return f.thawFlags.check()
 }
 
 func (g *globals) restore(ctx context.Context, o *opened, cfg restore.Config, f restoreFlags) error {

@@ -180,6 +180,11 @@ func (g *globals) showPlan(v *coldView, p *cold.Plan, files, bytes int64) error 
 	if len(p.Ask) == 0 && v.prices == nil {
 		return nil
 	}
+	return g.printOffers(v, p)
+}
+
+// printOffers prints what each tier costs, part by part.
+func (g *globals) printOffers(v *coldView, p *cold.Plan) error {
 	w := tabwriter.NewWriter(g.stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintf(w, "TIER\tREADY IN\tRETRIEVAL\tREQUESTS\tCOPY FOR %s\tTRANSFER\tTOTAL\t\n", strings.ToUpper(formatCount(int64(p.Days), "day", "days")))
 	for _, o := range p.Offers {
