@@ -327,7 +327,11 @@ func TestColdOrder(t *testing.T) {
 	}
 	slices.Sort(want)
 	p.advance(12 * time.Hour)
-	out := p.must("restore", "latest", "--target", "back")
+	out := p.must("restore", "latest", "--target", "back", "--dry-run")
+	if !strings.Contains(out, "3 thawed") || !strings.Contains(out, "would write 4 files") {
+		t.Errorf("a dry run says\n%s", out)
+	}
+	out = p.must("restore", "latest", "--target", "back")
 	if !strings.Contains(out, "wrote 4 files (28.6 MiB), 0 were there already, 0 left") || !strings.Contains(out, "in 3 requests") {
 		t.Errorf("it says\n%s", out)
 	}

@@ -118,7 +118,11 @@ func (c *coldRestore) fetch(ctx context.Context) (frozen int64, err error) {
 	c.acted = !cfg.DryRun
 	stop := c.showRestore(&cfg)
 	hints := collectHints(&cfg)
-	res, err := restore.RunByExpiry(ctx, cfg, c.view.ends(c.needs))
+	var ends []time.Time
+	if cfg.Access != nil {
+		ends = c.view.ends(c.needs)
+	}
+	res, err := restore.RunByExpiry(ctx, cfg, ends)
 	stop()
 	if err != nil {
 		return 0, err
