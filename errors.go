@@ -9,6 +9,12 @@ var (
 	ErrCold = errors.New("object is cold: it has to be thawed first")
 	// ErrThawing says that a thaw of the object is under way.
 	ErrThawing = errors.New("object is being thawed")
+	// ErrTierRefused says that the storage does not thaw the object in the tier
+	// that was asked for: not now, or never objects of that class.
+	ErrTierRefused = errors.New("this tier is refused")
+	// ErrBusy says that the storage wants fewer requests, and said so each time
+	// that one was tried again.
+	ErrBusy = errors.New("the storage wants fewer requests")
 	// ErrDamaged says that bytes are not what was recorded of them.
 	ErrDamaged = errors.New("damaged")
 	// ErrNotAuthentic says that an object was not written by a holder of the

@@ -74,7 +74,7 @@ func newLabBill(g *globals) *cobra.Command {
 	return &cobra.Command{
 		Use: "bill", Short: "Add up what the running lab would have cost on AWS", Args: cobra.NoArgs,
 		Long: `bill adds up what everything since the lab was made would have cost on AWS in us-east-1, by the lab's own clock: requests, thaws,
-temporary copies, transfer and storage, with overhead and minimum days. A month of storage is 30 days.`,
+temporary copies, transfer and storage, with overhead and minimum days. A month of storage has 730 hours.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			var bill s3lab.Bill
 			if err := g.order(cmd.Context(), http.MethodGet, "bill", nil, &bill); err != nil {

@@ -7,8 +7,10 @@ import (
 	"io/fs"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/tarn-backup/tarn/internal/repo"
 	"github.com/tarn-backup/tarn/internal/restore"
@@ -23,6 +25,9 @@ type restoreFlags struct {
 	dryRun         bool
 	verify         bool
 	sync           bool
+	wait           bool
+	poll           time.Duration
+	thawFlags
 }
 
 func newRestore(g *globals) *cobra.Command {
@@ -34,23 +39,22 @@ func newRestore(g *globals) *cobra.Command {
 it needs, checks every file against its SHA-256 as it is written, and never writes outside of DIR. What is in DIR already and right is
 not fetched again, so that the same command goes on where an interrupted one stopped.
 
+Files whose archives lie in a cold class have to be thawed first, which takes hours and costs money. restore then prints what it needs
+and what each tier of a thaw costs, asks (or takes --tier and --yes), asks S3 for just those archives, and ends with exit code 3. The same
+command, run later, fetches what is ready, and what ends first first; it thaws nothing twice, and needs no state on this machine.
+--wait stays and looks every now and then, and can be ended at any time. Without a terminal and without --yes nothing is spent;
+--max-cost refuses what costs more, and --dry-run prints the price and does nothing.
+
 --delete removes what the snapshot does not have. It spares what the backup left out (--exclude, .tarnignore, tagged folders, bins of the
 system) or could not read, and never goes into another file system that is mounted below a source. With --dry-run it names what it would
 remove, with -v what it removes. With --overwrite always it also removes a folder in whose place the snapshot has a file.` + "\n" + exitCodes,
 		Args: cobra.MinimumNArgs(1),
 	}
-	fl := cmd.Flags()
-	fl.StringVar(&f.target, "target", "", "folder to write to (required)")
-	fl.StringVar(&f.overwrite, "overwrite", string(restore.Changed), "files that are there: never, changed (size or time differ) or always (compare content, too)")
-	fl.BoolVar(&f.delete, "delete", false, "remove what the snapshot does not have from the directories that are restored")
-	fl.BoolVar(&f.deleteExcluded, "delete-excluded", false, "as --delete, and remove what the backup left out, too")
-	fl.BoolVar(&f.dryRun, "dry-run", false, "say what would be written and removed, and do nothing")
-	fl.BoolVar(&f.verify, "verify", false, "read every file again in the end")
-	fl.BoolVar(&f.sync, "sync", false, "end when all is on the disk; else the system writes in its own time, as after cp")
+	f.register(cmd.Flags())
 	filter := filterFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		if f.target == "" {
-			return errors.New("restore needs --target DIR, the folder to write to")
+		if err := f.check(); err != nil {
+			return err
 		}
 		policy, err := restore.ParseOverwrite(f.overwrite)
 		if err != nil {
@@ -66,15 +70,44 @@ remove, with -v what it removes. With --overwrite always it also removes a folde
 					return err
 				}
 			}
-			return g.restore(cmd.Context(), o, cfg)
+			return g.restore(cmd.Context(), o, cfg, f)
 		})
 	}
 	return cmd
 }
 
-func (g *globals) restore(ctx context.Context, o *opened, cfg restore.Config) error {
+func (f *restoreFlags) register(fl *pflag.FlagSet) {
+	fl.StringVar(&f.target, "target", "", "folder to write to (required)")
+	fl.StringVar(&f.overwrite, "overwrite", string(restore.Changed), "files that are there: never, changed (size or time differ) or always (compare content, too)")
+	fl.BoolVar(&f.delete, "delete", false, "remove what the snapshot does not have from the directories that are restored")
+	fl.BoolVar(&f.deleteExcluded, "delete-excluded", false, "as --delete, and remove what the backup left out, too")
+	fl.BoolVar(&f.dryRun, "dry-run", false, "say what would be written and removed, and do nothing")
+	fl.BoolVar(&f.verify, "verify", false, "read every file again in the end")
+	fl.BoolVar(&f.sync, "sync", false, "end when all is on the disk; else the system writes in its own time, as after cp")
+	fl.BoolVar(&f.wait, "wait", false, "wait for what is being thawed")
+	fl.DurationVar(&f.poll, "poll", pollDefault, "how often --wait looks, which is a LIST request for 1,000 archives")
+	f.thawFlags.register(fl)
+}
+
+// check refuses values that make no sense before anything is done.
+func (f *restoreFlags) check() error {
+	if f.target == "" {
+		return errors.New("restore needs --target DIR, the folder to write to")
+	}
+	if f.poll < time.Millisecond {
+		return fmt.Errorf("--poll %v: want a time such as 10m", f.poll)
+	}
+	return f.thawFlags.check()
+}
+
+func (g *globals) restore(ctx context.Context, o *opened, cfg restore.Config, f restoreFlags) error {
 	if err := g.sync(ctx, o); err != nil {
 		return err
+	}
+	if v, err := g.look(ctx, o); err != nil {
+		return err
+	} else if v != nil {
+		return g.restoreCold(ctx, o, v, cfg, f)
 	}
 	stop := g.showRestore(&cfg)
 	hints := collectHints(&cfg)
@@ -179,7 +212,7 @@ func (g *globals) reportRestore(cfg restore.Config, res *restore.Result) {
 		g.printJSON(map[string]any{
 			"type": "summary", "dry_run": cfg.DryRun, "files": res.Files, "dirs": res.Dirs, "others": res.Others, "written": res.Written, "bytes": res.Bytes,
 			"same": res.Same, "kept": res.Kept, "deleted": res.Deleted, "left": res.Left, "verified": res.Verified, "fetched_bytes": res.Fetched, "requests": res.Requests,
-			"problems": res.Problems, "seconds": res.Duration.Seconds(),
+			"problems": res.Problems, "frozen": res.Frozen, "seconds": res.Duration.Seconds(),
 		})
 		return
 	}
@@ -199,8 +232,11 @@ func (g *globals) reportRestore(cfg restore.Config, res *restore.Result) {
 	if !cfg.DryRun {
 		g.say("read %s of archives in %s, %s", formatBytes(res.Fetched), formatCount(res.Requests, "request", "requests"), formatDuration(res.Duration))
 	}
-	if cfg.Verify {
+	if cfg.Verify && res.Frozen == 0 {
 		g.say("verified %s", verified(res))
+	}
+	if res.Frozen > 0 {
+		g.say("%s left that are not readable yet", formatCount(res.Frozen, "file", "files"))
 	}
 	if res.Problems > 0 {
 		fmt.Fprintf(g.stderr, "tarn: %s (listed above)\n", formatCount(res.Problems, "problem", "problems"))

@@ -52,6 +52,9 @@ func (g *globals) chosen(ctx context.Context, o *opened, name string, f browse.F
 	if n > 0 {
 		g.log.Warn("passing over what is no authentic snapshot (see `tarn check`)", "object", o.SnapshotKey(first), "and_more", n-1, "error", why)
 	}
+	if err != nil && errors.Is(why, repo.ErrColdMetadata) {
+		err = fmt.Errorf("%w: %w", err, why)
+	}
 	return s, err
 }
 

@@ -100,6 +100,9 @@ func (r *Repo) named(obj storage.Object) Listed {
 // IndexKey returns the name of an index in the storage.
 func (r *Repo) IndexKey(id tarn.ArchiveID) string { return r.indexKey(id) }
 
+// ArchiveOf returns the archive whose object has that name.
+func (r *Repo) ArchiveOf(key string) (tarn.ArchiveID, error) { return r.archiveOf(key) }
+
 // TreeKey returns the name of a tree in the storage.
 func (r *Repo) TreeKey(id tarn.TreeID) string { return r.treeKey(id) }
 

@@ -44,11 +44,23 @@ const (
 	maxTree     = 1 << 40
 )
 
+// ErrColdMetadata says that an object which tarn writes to STANDARD has become
+// cold: only a lifecycle rule of the bucket, or somebody's copy, does that.
+var ErrColdMetadata = errors.New("a lifecycle rule has moved it out of STANDARD")
+
+// cooled marks the error of an object that is no archive and is cold.
+func cooled(err error) error {
+	if errors.Is(err, tarn.ErrCold) || errors.Is(err, tarn.ErrThawing) {
+		return fmt.Errorf("%w: %w", ErrColdMetadata, err)
+	}
+	return err
+}
+
 // readSmall reads an object of at most limit bytes whole.
 func readSmall(ctx context.Context, s storage.Storage, key string, limit int64) ([]byte, error) {
 	r, err := s.Get(ctx, key, 0, -1)
 	if err != nil {
-		return nil, fmt.Errorf("reading %s: %w", key, err)
+		return nil, fmt.Errorf("reading %s: %w", key, cooled(err))
 	}
 	defer r.Close()
 	data, err := readLimited(r, limit)
@@ -77,7 +89,7 @@ func (r *Repo) get(ctx context.Context, key string) (io.ReadCloser, error) {
 	}
 	body, err := r.storage.Get(ctx, key, 0, -1)
 	if err != nil {
-		return nil, fmt.Errorf("reading %s: %w", key, err)
+		return nil, fmt.Errorf("reading %s: %w", key, cooled(err))
 	}
 	if !r.Encrypted() {
 		return body, nil

@@ -22,13 +22,32 @@ const maxReaders = 64
 type archives struct {
 	repo            *repo.Repo
 	bytes, requests atomic.Int64
+	access          func(tarn.ArchiveID) Access // nil if all can be read
+	wanted          map[tarn.ArchiveID]*Need    // that a plan has chosen already; nil without one
 
 	mu   sync.Mutex
 	open map[tarn.ArchiveID]*archive.Reader
+	read map[string]*counts // by key
 }
 
+// counts are what was read of one archive.
+type counts struct{ bytes, requests atomic.Int64 }
+
 func newArchives(r *repo.Repo) *archives {
-	return &archives{repo: r, open: map[tarn.ArchiveID]*archive.Reader{}}
+	return &archives{repo: r, open: map[tarn.ArchiveID]*archive.Reader{}, read: map[string]*counts{}}
+}
+
+// reads returns what was read, by key.
+func (a *archives) reads() map[string]Read {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	all := map[string]Read{}
+	for key, n := range a.read {
+		if n.requests.Load() > 0 {
+			all[key] = Read{n.requests.Load(), n.bytes.Load()}
+		}
+	}
+	return all
 }
 
 // get returns the reader of an archive.
@@ -62,25 +81,32 @@ func (a *archives) get(ctx context.Context, id tarn.ArchiveID) (*archive.Reader,
 	return r, nil
 }
 
-// ranger reads ranges of an object.
+// ranger reads ranges of an object. The lock is held.
 func (a *archives) ranger(key string) archive.Ranger {
+	n := a.read[key]
+	if n == nil {
+		n = new(counts)
+		a.read[key] = n
+	}
 	return func(ctx context.Context, offset, length int64) (io.ReadCloser, error) {
 		a.requests.Add(1)
+		n.requests.Add(1)
 		body, err := a.repo.Storage().Get(ctx, key, offset, length)
 		if err != nil {
 			return nil, err
 		}
-		return &countedBody{body, &a.bytes}, nil
+		return &countedBody{body, &a.bytes, &n.bytes}, nil
 	}
 }
 
 type countedBody struct {
 	io.ReadCloser
-	n *atomic.Int64
+	all, n *atomic.Int64
 }
 
 func (b *countedBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
+	b.all.Add(int64(n))
 	b.n.Add(int64(n))
 	return n, err
 }
@@ -107,7 +133,7 @@ func (a *archives) content(ctx context.Context, c *catalog.Contents, e *tarn.Ent
 // extent writes a stretch of a content to w. Where one archive fails, it goes
 // on in the next that has the content.
 func (a *archives) extent(ctx context.Context, c *catalog.Contents, x tarn.Extent, w io.Writer) error {
-	at, ok, err := c.Lookup(x.Content)
+	at, ok, err := a.locate(c, x.Content)
 	if err != nil {
 		return err
 	}

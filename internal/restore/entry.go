@@ -103,7 +103,7 @@ func (r *run) file(ctx context.Context, e *tarn.Entry) error {
 func (r *run) want(ctx context.Context, e *tarn.Entry) error {
 	j := job{entry: e}
 	if len(e.Extents) == 0 {
-		at, ok, err := r.Contents.Lookup(e.Content)
+		at, ok, err := r.archives.locate(r.Contents, e.Content)
 		if err != nil {
 			return err
 		}
@@ -113,6 +113,12 @@ func (r *run) want(ctx context.Context, e *tarn.Entry) error {
 		if j.at = at; at.Size != e.Size {
 			return r.elsewhere(ctx, j, fmt.Errorf("archive %s has %d bytes of content %s, %d were recorded: %w", at.Archive, at.Size, e.Content, e.Size, tarn.ErrDamaged))
 		}
+	}
+	if err := r.frozen(j); err != nil {
+		return r.unread(ctx, e, err)
+	}
+	if r.needs != nil && len(e.Extents) == 0 {
+		r.wants(j.at.Archive)
 	}
 	r.expect(e, true)
 	r.window.jobs = append(r.window.jobs, j)

@@ -40,10 +40,11 @@ type stretch struct {
 	end     int64 // of the last content in the tar stream
 }
 
-// plan sorts jobs by where their content lies, and joins neighbours.
+// plan sorts jobs by where their content lies, first those in archives that can be
+// read for the shortest time, and joins neighbours.
 func (r *run) plan(ctx context.Context, jobs []job) (list []stretch) {
 	slices.SortFunc(jobs, func(a, b job) int {
-		return cmp.Or(cmp.Compare(a.at.Archive, b.at.Archive), cmp.Compare(a.at.Offset, b.at.Offset), tarn.ComparePaths(a.entry.Path, b.entry.Path))
+		return cmp.Or(r.archives.sooner(a.at.Archive, b.at.Archive), cmp.Compare(a.at.Archive, b.at.Archive), cmp.Compare(a.at.Offset, b.at.Offset), tarn.ComparePaths(a.entry.Path, b.entry.Path))
 	})
 	copies := 0
 	for i, j := range jobs {

@@ -71,7 +71,7 @@ func (r *run) follows(ctx context.Context, e *tarn.Entry) (bool, error) {
 		r.window.names = append(r.window.names, e)
 		return true, nil
 	case lost:
-		return true, r.settle(ctx, e.Path, err)
+		return true, r.unreadable(ctx, e.Path, err)
 	}
 	return false, nil
 }
@@ -120,7 +120,7 @@ func (r *run) unread(ctx context.Context, e *tarn.Entry, err error) error {
 		l.state, l.err = lost, err
 		r.mu.Unlock()
 	}
-	return r.settle(ctx, e.Path, err)
+	return r.unreadable(ctx, e.Path, err)
 }
 
 // link makes e another name of its leader, or a leader if there is none left.

@@ -24,6 +24,12 @@ func (p *Progress) Read() Status {
 	return s
 }
 
+// reset begins anew, for another pass over the same files.
+func (p *Progress) reset() {
+	p.files.Store(0)
+	p.bytes.Store(0)
+}
+
 func (p *Progress) done(size int64) {
 	p.files.Add(1)
 	p.bytes.Add(size)

@@ -51,11 +51,16 @@ type Config struct {
 	DryRun    bool
 	Verify    bool // read every file again in the end
 	Sync      bool // return when all is on the disk, and not only in the system's memory
+	// Access says which archives can be read now; nil means all of them.
+	Access func(tarn.ArchiveID) Access
 
 	Progress *Progress
 	// Problem is called with each entry that could not be restored as it was;
 	// from several goroutines.
 	Problem func(path string, err error)
+	// Frozen is called with each file whose archive can't be read now; from
+	// several goroutines.
+	Frozen func(path string, err error)
 	// Removed is called with each path that Delete removes, or would in a dry
 	// run, and Left with each that it leaves alone; also from several goroutines.
 	Removed func(path string, dir bool)
@@ -73,27 +78,42 @@ type Result struct {
 	Deleted             int64 // files, directories and others
 	Left                int64 // that Delete left alone, not counting what is in them
 	Verified            int64
-	Fetched             int64 // bytes read from archives
-	Requests            int64 // that they took
+	Frozen              int64           // files whose archives can't be read now, by Config.Access or the storage
+	Fetched             int64           // bytes read from archives
+	Requests            int64           // that they took
+	Reads               map[string]Read // the same, by the keys of the archives
 	Problems            int64
 	Duration            time.Duration
 }
+
+// Read is what was read of one archive.
+type Read struct{ Requests, Bytes int64 }
 
 // Run restores. The error is nil also if entries could not be restored:
 // Result.Problems counts them.
 func Run(ctx context.Context, cfg Config) (*Result, error) {
 	began := time.Now()
+	r := newRun(cfg)
+	if err := r.open(ctx); err != nil {
+		return nil, err
+	}
+	return r.finish(began, r.all(ctx))
+}
+
+func newRun(cfg Config) *run {
 	r := &run{Config: cfg, links: map[linkKey]*leader{}, archives: newArchives(cfg.Repo)}
+	r.archives.access = cfg.Access
 	if r.Progress == nil {
 		r.Progress = new(Progress)
 	}
 	if r.Log == nil {
 		r.Log = slog.New(slog.DiscardHandler)
 	}
-	if err := r.open(ctx); err != nil {
-		return nil, err
-	}
-	err := r.all(ctx)
+	return r
+}
+
+// finish ends a run that began at a time.
+func (r *run) finish(began time.Time, err error) (*Result, error) {
 	if r.target != nil {
 		err = errors.Join(err, r.target.Close())
 	}
@@ -102,6 +122,7 @@ func Run(ctx context.Context, cfg Config) (*Result, error) {
 	}
 	r.result.Duration = time.Since(began)
 	r.result.Fetched, r.result.Requests = r.archives.bytes.Load(), r.archives.requests.Load()
+	r.result.Reads = r.archives.reads()
 	return &r.result, nil
 }
 
@@ -117,7 +138,8 @@ type run struct {
 	again    []job   // to be read from another archive
 	matched  bool    // there is something at the paths
 	refused  refusals
-	del      *deleter // nil without Delete
+	del      *deleter                 // nil without Delete
+	needs    map[tarn.ArchiveID]*Need // nil unless that is all that is asked
 
 	mu     sync.Mutex
 	result Result
@@ -180,7 +202,7 @@ func (r *run) all(ctx context.Context) error {
 	for _, w := range r.target.Warnings() {
 		r.problem(w.Path, w.error(r.target.root))
 	}
-	if r.Verify {
+	if r.Verify && r.result.Frozen == 0 { // when all is back
 		if err := r.verify(ctx); err != nil {
 			return err
 		}

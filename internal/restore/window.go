@@ -67,6 +67,9 @@ func (r *run) advance(ctx context.Context) error {
 	w := r.window
 	r.window = window{}
 	if r.DryRun {
+		if err := r.need(ctx, w.jobs); err != nil {
+			return err
+		}
 		for _, j := range w.jobs {
 			r.count(j.entry)
 		}

@@ -9,11 +9,11 @@ import (
 	"time"
 )
 
-// A month of storage is 30 days of 24 hours, whatever the calendar says. The
-// month of the free transfer is the calendar's, in UTC.
+// A month of storage has 730 hours, as in AWS's calculator, whatever the
+// calendar says. The month of the free transfer is the calendar's, in UTC.
 const (
 	day   = 24 * time.Hour
-	month = 30 * day
+	month = 730 * time.Hour
 )
 
 // Bill is what the requests and the storage of a lab would have cost on S3,

@@ -138,54 +138,54 @@ func TestStoragePrices(t *testing.T) {
 		return exact("32768/1073741824", months, rate), exact("8192/1073741824", months, ".023")
 	}
 	o1, s1 := overheads("1", ".0036")
-	o90, s90 := overheads("1/3", ".00099")
-	o0, s0 := overheads("1/15", ".00099")
+	o90, s90 := overheads("240/730", ".00099")
+	o0, s0 := overheads("48/730", ".00099")
 	tests := map[string]struct {
 		events []Event
 		after  time.Duration
 		want   map[string]string
 	}{
-		"STANDARD for a month": {[]Event{created(0, "STANDARD", 10<<30)}, 30 * days, map[string]string{"storage STANDARD": exact("10", ".023")}},
-		"GLACIER for a month": {[]Event{created(0, "GLACIER", 10<<30)}, 30 * days,
+		"STANDARD for a month": {[]Event{created(0, "STANDARD", 10<<30)}, month, map[string]string{"storage STANDARD": exact("10", ".023")}},
+		"GLACIER for a month": {[]Event{created(0, "GLACIER", 10<<30)}, month,
 			map[string]string{"storage GLACIER": exact("10", ".0036"), "overhead of cold objects GLACIER": o1, "overhead of cold objects STANDARD": s1}},
-		"a small one in IA": {[]Event{created(0, "STANDARD_IA", 1)}, 30 * days, map[string]string{"storage STANDARD_IA": exact("1/8192", ".0125")}},
+		"a small one in IA": {[]Event{created(0, "STANDARD_IA", 1)}, month, map[string]string{"storage STANDARD_IA": exact("1/8192", ".0125")}},
 		"IA, deleted after 10 days": {[]Event{created(0, "STANDARD_IA", 1<<30), removed(10 * days)}, 300 * days,
-			map[string]string{"storage STANDARD_IA": exact("1/3", ".0125"), "minimum days not kept STANDARD_IA": exact("2/3", ".0125")}},
+			map[string]string{"storage STANDARD_IA": exact("240/730", ".0125"), "minimum days not kept STANDARD_IA": exact("480/730", ".0125")}},
 		"IR, deleted after 90 days": {[]Event{created(0, "GLACIER_IR", 1<<30), removed(90 * days)}, 300 * days,
-			map[string]string{"storage GLACIER_IR": exact("3", ".004")}},
+			map[string]string{"storage GLACIER_IR": exact("2160/730", ".004")}},
 		"DEEP_ARCHIVE, overwritten by STANDARD after 10 days": {[]Event{created(0, "DEEP_ARCHIVE", 1<<30), created(10*days, "STANDARD", 1<<30)}, 40 * days,
 			map[string]string{
-				"storage DEEP_ARCHIVE": exact("1/3", ".00099"), "overhead of cold objects DEEP_ARCHIVE": o90, "overhead of cold objects STANDARD": s90,
-				"minimum days not kept DEEP_ARCHIVE": exact("32769/32768", "170/30", ".00099"), "storage STANDARD": ".023",
+				"storage DEEP_ARCHIVE": exact("240/730", ".00099"), "overhead of cold objects DEEP_ARCHIVE": o90, "overhead of cold objects STANDARD": s90,
+				"minimum days not kept DEEP_ARCHIVE": exact("32769/32768", "4080/730", ".00099"), "storage STANDARD": exact("720/730", ".023"),
 			}},
-		"moved to a cold class": {[]Event{created(0, "STANDARD", 1<<30), at(30*days, Event{Kind: eventMoved, Class: "DEEP_ARCHIVE"})}, 32 * days,
+		"moved to a cold class": {[]Event{created(0, "STANDARD", 1<<30), at(month, Event{Kind: eventMoved, Class: "DEEP_ARCHIVE"})}, month + 2*days,
 			map[string]string{
-				"storage STANDARD": exact(".023"), "lifecycle transitions DEEP_ARCHIVE": exact(".00005"), "storage DEEP_ARCHIVE": exact("2/30", ".00099"),
+				"storage STANDARD": exact(".023"), "lifecycle transitions DEEP_ARCHIVE": exact(".00005"), "storage DEEP_ARCHIVE": exact("48/730", ".00099"),
 				"overhead of cold objects DEEP_ARCHIVE": o0, "overhead of cold objects STANDARD": s0,
 			}},
-		"a copy for three days": {[]Event{created(0, "STANDARD", 1<<30), thaw(days, 2*days, 5*days)}, 30 * days,
-			map[string]string{"storage STANDARD": exact(".023"), "temporary copies STANDARD": exact("3/30", ".023")}},
-		"a copy for longer": {[]Event{created(0, "STANDARD", 1<<30), thaw(days, 2*days, 5*days), thaw(3*days, 2*days, 10*days)}, 30 * days,
-			map[string]string{"storage STANDARD": exact(".023"), "temporary copies STANDARD": exact("8/30", ".023")}},
-		"a copy sooner": {[]Event{created(0, "STANDARD", 1<<30), thaw(days, 4*days, 5*days), thaw(2*days, 3*days, 5*days)}, 30 * days,
-			map[string]string{"storage STANDARD": exact(".023"), "temporary copies STANDARD": exact("2/30", ".023")}},
-		"two copies": {[]Event{created(0, "STANDARD", 1<<30), thaw(days, 2*days, 5*days), thaw(5*days, 6*days, 7*days)}, 30 * days,
-			map[string]string{"storage STANDARD": exact(".023"), "temporary copies STANDARD": exact("4/30", ".023")}},
-		"a copy that goes with its object": {[]Event{created(0, "STANDARD", 1<<30), thaw(days, 2*days, 5*days), removed(3 * days)}, 30 * days,
-			map[string]string{"storage STANDARD": exact("3/30", ".023"), "temporary copies STANDARD": exact("1/30", ".023")}},
+		"a copy for three days": {[]Event{created(0, "STANDARD", 1<<30), thaw(days, 2*days, 5*days)}, month,
+			map[string]string{"storage STANDARD": exact(".023"), "temporary copies STANDARD": exact("72/730", ".023")}},
+		"a copy for longer": {[]Event{created(0, "STANDARD", 1<<30), thaw(days, 2*days, 5*days), thaw(3*days, 2*days, 10*days)}, month,
+			map[string]string{"storage STANDARD": exact(".023"), "temporary copies STANDARD": exact("192/730", ".023")}},
+		"a copy sooner": {[]Event{created(0, "STANDARD", 1<<30), thaw(days, 4*days, 5*days), thaw(2*days, 3*days, 5*days)}, month,
+			map[string]string{"storage STANDARD": exact(".023"), "temporary copies STANDARD": exact("48/730", ".023")}},
+		"two copies": {[]Event{created(0, "STANDARD", 1<<30), thaw(days, 2*days, 5*days), thaw(5*days, 6*days, 7*days)}, month,
+			map[string]string{"storage STANDARD": exact(".023"), "temporary copies STANDARD": exact("96/730", ".023")}},
+		"a copy that goes with its object": {[]Event{created(0, "STANDARD", 1<<30), thaw(days, 2*days, 5*days), removed(3 * days)}, month,
+			map[string]string{"storage STANDARD": exact("72/730", ".023"), "temporary copies STANDARD": exact("24/730", ".023")}},
 		"a copy that is not ready": {[]Event{created(0, "STANDARD", 1<<30), thaw(days, 2*days, 5*days)}, days,
-			map[string]string{"storage STANDARD": exact("1/30", ".023")}},
+			map[string]string{"storage STANDARD": exact("24/730", ".023")}},
 		"parts": {[]Event{
 			at(0, Event{Kind: eventUpload, Upload: "u"}), at(0, Event{Kind: eventPart, Upload: "u", Part: 1, Size: 1 << 30}),
 			at(days, Event{Kind: eventPart, Upload: "u", Part: 1, Size: 2 << 30}), at(3*days, Event{Kind: eventAborted, Upload: "u"}),
-		}, 30 * days, map[string]string{"parts of unfinished uploads STANDARD": exact("5/30", ".023")}},
-		"monitoring": {[]Event{created(0, "INTELLIGENT_TIERING", 1<<30)}, 30 * days,
+		}, month, map[string]string{"parts of unfinished uploads STANDARD": exact("120/730", ".023")}},
+		"monitoring": {[]Event{created(0, "INTELLIGENT_TIERING", 1<<30)}, month,
 			map[string]string{"storage INTELLIGENT_TIERING": exact(".023"), "monitoring INTELLIGENT_TIERING": exact(".0000025")}},
 		"transfer": {[]Event{ // 100 GiB of each month are free: of October, and of November
 			at(0, Event{Kind: eventRequest, Op: "GetObject", Class: "STANDARD", Status: 200, Out: 60 << 30}),
 			at(days, Event{Kind: eventRequest, Op: "GetObject", Class: "STANDARD", Status: 200, Out: 60 << 30}),
 			at(20*days, Event{Kind: eventRequest, Op: "GetObject", Class: "STANDARD", Status: 200, Out: 60 << 30}),
-		}, 30 * days, map[string]string{"transfer out": exact("20", ".09"), "GET requests STANDARD": exact("3", ".0000004")}},
+		}, month, map[string]string{"transfer out": exact("20", ".09"), "GET requests STANDARD": exact("3", ".0000004")}},
 	}
 	for name, test := range tests {
 		for line, amount := range test.want {

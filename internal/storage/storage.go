@@ -18,7 +18,8 @@ import (
 // time, return when ctx ends, and retry what may be retried by themselves.
 //
 // Errors wrap fs.ErrNotExist (no such object), fs.ErrExist (the key is
-// taken), tarn.ErrCold, tarn.ErrThawing or tarn.ErrDenied where one is meant.
+// taken), tarn.ErrCold, tarn.ErrThawing, tarn.ErrBusy or tarn.ErrDenied where
+// one is meant.
 type Storage interface {
 	// Put stores what r holds under key, which must not exist: one of two
 	// things is true afterwards, the whole object is there and durable or
@@ -35,12 +36,15 @@ type Storage interface {
 	Stat(ctx context.Context, key string) (Object, error)
 
 	// List yields the objects whose key starts with prefix, sorted by key.
-	// Size, Modified and Class are set; Checksum need not be.
+	// Size, Modified and Class are set, and of cold objects Thawed and Thawing
+	// where the storage says it in listings; Checksum need not be.
 	List(ctx context.Context, prefix string) iter.Seq2[Object, error]
 
 	// Thaw asks for a temporary readable copy of a cold object. It returns
-	// nil if the object can be read already or a thaw was accepted, and
-	// tarn.ErrThawing if one was under way.
+	// nil if the object can be read already or a thaw was accepted,
+	// tarn.ErrThawing if one was under way that is no slower, and
+	// tarn.ErrTierRefused if there is none in that tier. Of an object whose copy
+	// can be read, it moves the time until which it can.
 	Thaw(ctx context.Context, key string, opts ThawOptions) error
 
 	// Location returns the URL or folder for messages, without secrets.

@@ -53,6 +53,47 @@ func TestContractOnColdLab(t *testing.T) {
 	}
 }
 
+func TestColdContractOnColdLab(t *testing.T) {
+	t.Parallel()
+	storagetest.RunCold(t, func(t *testing.T) (storage.Storage, func(time.Duration)) {
+		l, url := coldLab(t, s3lab.LabConfig{})
+		return open(t, config(url)), func(d time.Duration) {
+			if err := l.Advance(d); err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
+}
+
+// What a caller acts on when S3 does not thaw: another tier, or a rest.
+func TestColdLabRefusals(t *testing.T) {
+	t.Parallel()
+	l, at := coldLab(t, s3lab.LabConfig{})
+	cfg := config(at)
+	cfg.MaxAttempts = 2
+	s := open(t, cfg)
+	if _, err := s.Put(t.Context(), "key", strings.NewReader("x"), storage.PutOptions{Class: tarn.Glacier}); err != nil {
+		t.Fatal(err)
+	}
+	thaw := func(tier storage.Tier) error {
+		return s.Thaw(t.Context(), "key", storage.ThawOptions{Days: 1, Tier: tier})
+	}
+	if err := l.Expedited(false); err != nil {
+		t.Fatal(err)
+	}
+	if err := thaw(storage.Expedited); !errors.Is(err, tarn.ErrTierRefused) || strings.Contains(err.Error(), "attempts") {
+		t.Errorf("without capacity: %v", err)
+	}
+	l.Limit(0, 1)
+	var err error
+	for range 5 {
+		err = errors.Join(err, thaw(storage.Bulk))
+	}
+	if !errors.Is(err, tarn.ErrBusy) || !strings.Contains(err.Error(), "SlowDown") {
+		t.Errorf("beyond the limit: %v", err)
+	}
+}
+
 // Before a real server, the lab knows of each object what that server does.
 func TestContractOnColdLabBeforeVersitygw(t *testing.T) {
 	t.Parallel()

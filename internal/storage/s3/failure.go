@@ -156,8 +156,14 @@ func (f *failure) noAnswer() {
 	}
 }
 
+// slowing are the codes by which a server asks for fewer requests.
+var slowing = []string{"SlowDown", "Throttling", "ThrottlingException", "RequestThrottled", "RequestLimitExceeded", "TooManyRequests"}
+
 // judge says what an answer means.
 func (s *Storage) judge(f *failure) {
+	if f.status == http.StatusTooManyRequests || slices.Contains(slowing, f.code) {
+		f.mark = tarn.ErrBusy
+	}
 	switch f.code {
 	case "NoSuchBucket":
 		f.mark, f.hint = ErrNoBucket, fmt.Sprintf("the bucket %s does not exist", s.cfg.Bucket)
@@ -175,7 +181,10 @@ func (s *Storage) judge(f *failure) {
 	case "PermanentRedirect", "AuthorizationHeaderMalformed", "TemporaryRedirect", "IllegalLocationConstraintException":
 		s.elsewhere(f)
 		return
-	case "GlacierExpeditedRetrievalNotAvailable", "NoSuchUpload":
+	case "GlacierExpeditedRetrievalNotAvailable":
+		f.kind = tarn.ErrTierRefused
+		return
+	case "NoSuchUpload":
 		return
 	}
 	switch {

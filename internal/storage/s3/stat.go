@@ -113,7 +113,8 @@ func parseRestore(s string) (thawing bool, thawed time.Time) {
 	return false, t
 }
 
-// Thaw implements storage.Storage, by RestoreObject.
+// Thaw implements storage.Storage, by RestoreObject. S3 answers 202 to a thaw
+// that begins, and 200 if it only lets a copy that is there last longer.
 func (s *Storage) Thaw(ctx context.Context, key string, opts storage.ThawOptions) error {
 	name, err := s.full(key)
 	if err != nil {
@@ -138,6 +139,9 @@ func (s *Storage) Thaw(ctx context.Context, key string, opts storage.ThawOptions
 		}
 		if !h.Class.Cold() {
 			return nil
+		}
+		if is(err, "InvalidArgument") && opts.Tier == storage.Expedited { // which DEEP_ARCHIVE does not have
+			return fmt.Errorf("thawing %s, which is in %s: %w: %w", key, h.Class, tarn.ErrTierRefused, err)
 		}
 	}
 	if err != nil {

@@ -28,6 +28,7 @@ type Memory struct {
 	requests []Request
 	hook     func(Request) Fault
 	now      func() time.Time
+	cold     map[string]thaw // nil if cold classes are as warm as others
 }
 
 type stored struct {
@@ -52,7 +53,7 @@ func (m *Memory) Clone() *Memory {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	c := NewMemory()
-	c.objects, c.now = maps.Clone(m.objects), m.now
+	c.objects, c.now, c.cold = maps.Clone(m.objects), m.now, maps.Clone(m.cold)
 	return c
 }
 
@@ -140,9 +141,13 @@ func (m *Memory) Get(ctx context.Context, key string, offset, length int64) (io.
 	}
 	m.mu.Lock()
 	o, ok := m.objects[key]
+	cold := m.readable(o.info)
 	m.mu.Unlock()
 	if !ok {
 		return nil, fmt.Errorf("getting %s: %w", key, fs.ErrNotExist)
+	}
+	if cold != nil {
+		return nil, cold
 	}
 	if err := fault.after(OpGet, key); err != nil {
 		return nil, err
@@ -209,11 +214,12 @@ func (m *Memory) stat(ctx context.Context, op Op, key string) (storage.Object, e
 	}
 	m.mu.Lock()
 	o, ok := m.objects[key]
+	info := m.condition(o.info)
 	m.mu.Unlock()
 	if !ok {
 		return storage.Object{}, fmt.Errorf("looking at %s: %w", key, fs.ErrNotExist)
 	}
-	return o.info, fault.after(op, key)
+	return info, fault.after(op, key)
 }
 
 // List implements storage.Storage. It is one request.
@@ -228,7 +234,7 @@ func (m *Memory) List(ctx context.Context, prefix string) iter.Seq2[storage.Obje
 		var found []storage.Object
 		for key, o := range m.objects {
 			if strings.HasPrefix(key, prefix) {
-				found = append(found, o.info)
+				found = append(found, m.condition(o.info))
 			}
 		}
 		m.mu.Unlock()
@@ -248,12 +254,6 @@ func (m *Memory) List(ctx context.Context, prefix string) iter.Seq2[storage.Obje
 			yield(storage.Object{}, err)
 		}
 	}
-}
-
-// Thaw implements storage.Storage: nothing here is ever cold to a reader.
-func (m *Memory) Thaw(ctx context.Context, key string, _ storage.ThawOptions) error {
-	_, err := m.stat(ctx, OpThaw, key)
-	return err
 }
 
 // NewRemover returns what deletes objects of m, as requests that can fail too.

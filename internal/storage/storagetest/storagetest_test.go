@@ -5,12 +5,22 @@ import (
 	"io"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/tarn-backup/tarn/internal/storage"
 )
 
 func TestMemoryContract(t *testing.T) {
 	Run(t, func(*testing.T) storage.Storage { return NewMemory() })
+}
+
+func TestMemoryColdContract(t *testing.T) {
+	RunCold(t, func(*testing.T) (storage.Storage, func(time.Duration)) {
+		m, now := NewMemory(), time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
+		m.SetCold()
+		m.SetNow(func() time.Time { return now })
+		return m, func(d time.Duration) { now = now.Add(d) }
+	})
 }
 
 func TestMemoryFaults(t *testing.T) {

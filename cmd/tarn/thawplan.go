@@ -1,0 +1,260 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/pflag"
+
+	"github.com/tarn-backup/tarn/internal/cold"
+	"github.com/tarn-backup/tarn/internal/price"
+	"github.com/tarn-backup/tarn/internal/storage"
+)
+
+// thawFlags say what may be thawed, and for how much.
+type thawFlags struct {
+	tier    string
+	days    int
+	yes     bool
+	maxCost string
+	faster  bool
+}
+
+func (f *thawFlags) register(fl *pflag.FlagSet) {
+	fl.StringVar(&f.tier, "tier", "", "speed of a thaw: bulk, standard or expedited (default: asks; with --yes bulk)")
+	fl.IntVar(&f.days, "days", 7, "days that thawed copies can be read")
+	fl.BoolVarP(&f.yes, "yes", "y", false, "thaw without asking")
+	fl.StringVar(&f.maxCost, "max-cost", "", "refuse what costs more `DOLLARS`, before anything is spent")
+	fl.BoolVar(&f.faster, "faster", false, "thaw in --tier also what is being thawed in a slower one, which is paid for in addition")
+}
+
+// check refuses values that make no sense before anything is done.
+func (f *thawFlags) check() error {
+	if f.tier != "" {
+		if _, err := cold.ParseTier(f.tier); err != nil {
+			return fmt.Errorf("--tier: %w", err)
+		}
+	}
+	if f.days < 1 || f.days > 36500 {
+		return fmt.Errorf("--days %d: want 1 or more", f.days)
+	}
+	if f.maxCost != "" {
+		if _, err := price.ParseMoney(f.maxCost); err != nil {
+			return fmt.Errorf("--max-cost: %w", err)
+		}
+	}
+	if f.faster && f.tier == "" {
+		return errors.New("--faster wants the tier, as in --tier standard")
+	}
+	return nil
+}
+
+// within refuses an offer beyond --max-cost.
+func (f *thawFlags) within(v *coldView, o cold.Offer) error {
+	if f.maxCost == "" {
+		return nil
+	}
+	most, err := price.ParseMoney(f.maxCost)
+	if err != nil {
+		return err
+	}
+	switch err = o.Within(most); {
+	case errors.Is(err, price.ErrNoPrices) && v.unknown != nil:
+		return fmt.Errorf("--max-cost %s can't be kept: %w", f.maxCost, v.unknown)
+	case err != nil:
+		return hinted{err, "Nothing was spent. Allow more, take a cheaper tier (--tier), or name fewer paths."}
+	}
+	return nil
+}
+
+// accept returns the offer that the user takes. Until then nothing is spent.
+func (g *globals) accept(v *coldView, p *cold.Plan, f thawFlags) (cold.Offer, error) {
+	if len(p.Ask) == 0 {
+		return p.Offers[0], f.within(v, p.Offers[0])
+	}
+	tier := storage.Bulk
+	var err error
+	if f.tier != "" {
+		if tier, err = cold.ParseTier(f.tier); err != nil {
+			return cold.Offer{}, err
+		}
+	}
+	if !f.yes && f.tier == "" && g.password != nil {
+		return g.askTier(v, p, f)
+	}
+	o, err := p.Offer(tier)
+	if err == nil {
+		err = f.within(v, o)
+	}
+	if err != nil || f.yes {
+		return o, err
+	}
+	if g.password == nil {
+		return o, hinted{fmt.Errorf("%s frozen, and nothing was asked for or spent", are(int64(len(p.Ask)))),
+			"Add --yes and a tier, as in --tier bulk --yes, to thaw at that price."}
+	}
+	answer, err := g.ask(fmt.Sprintf("Thaw in the tier %s for %s? [y/N] ", strings.ToLower(string(tier)), costOf(o)))
+	if err == nil && answer != "y" && answer != "yes" {
+		err = errors.New("not thawed: nothing was spent")
+	}
+	return o, err
+}
+
+// askTier has the user choose a tier.
+func (g *globals) askTier(v *coldView, p *cold.Plan, f thawFlags) (o cold.Offer, err error) {
+	var choices []string
+	for _, o := range p.Offers {
+		choices = append(choices, strings.ToLower(string(o.Tier)))
+	}
+	answer, err := g.ask(fmt.Sprintf("Thaw in which tier? [%s, or nothing to leave it] ", strings.Join(choices, ", ")))
+	if err != nil {
+		return o, err
+	}
+	if answer == "" || answer == "n" || answer == "no" {
+		return o, errors.New("not thawed: nothing was spent")
+	}
+	tier, err := cold.ParseTier(answer)
+	if err == nil {
+		o, err = p.Offer(tier)
+	}
+	if err == nil {
+		err = f.within(v, o)
+	}
+	return o, err
+}
+
+// ask reads a line of the terminal.
+func (g *globals) ask(question string) (string, error) {
+	fmt.Fprint(g.stderr, question)
+	line, err := bufio.NewReader(g.stdin).ReadString('\n')
+	if err != nil && line == "" {
+		return "", fmt.Errorf("reading the answer: %w", err)
+	}
+	return strings.ToLower(strings.TrimSpace(line)), nil
+}
+
+// are counts archives, with the verb.
+func are(n int64) string {
+	if n == 1 {
+		return "1 archive is"
+	}
+	return formatCount(n, "archive", "archives") + " are"
+}
+
+func costOf(o cold.Offer) string {
+	if o.Bill == nil {
+		return "a price that is not known"
+	}
+	return o.Bill.Total.String()
+}
+
+// showPlan prints what is needed and what each tier costs. files and bytes are
+// those that are wanted.
+func (g *globals) showPlan(v *coldView, p *cold.Plan, files, bytes int64) error {
+	if g.json {
+		var gets, fetched int64
+		for _, a := range p.Archives {
+			gets, fetched = gets+a.Gets, fetched+a.Fetched
+		}
+		return g.printJSON(map[string]any{
+			"gets": gets, "fetched_bytes": fetched, "type": "plan", "files": files, "bytes": bytes, "archives": len(p.Archives), "states": p.Sums, "ask": len(p.Ask), "days": p.Days, "offers": orEmpty(p.Offers),
+		})
+	}
+	if g.quiet {
+		return nil
+	}
+	var parts []string
+	for _, state := range []cold.State{cold.Frozen, cold.Thawing, cold.Thawed, cold.Warm} {
+		if s := p.Sum(state); s.Archives > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s (%s)", s.Archives, state, formatBytes(s.Bytes)))
+		}
+	}
+	g.say("%s (%s) in %s: %s", formatCount(files, "file", "files"), formatBytes(bytes), formatCount(int64(len(p.Archives)), "archive", "archives"), strings.Join(parts, ", "))
+	if v.prices == nil {
+		g.say("%s", printableError(v.unknown))
+	}
+	if len(p.Ask) == 0 && v.prices == nil {
+		return nil
+	}
+	return g.printOffers(v, p)
+}
+
+// printOffers prints what each tier costs, part by part.
+func (g *globals) printOffers(v *coldView, p *cold.Plan) error {
+	w := tabwriter.NewWriter(g.stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintf(w, "TIER\tREADY IN\tRETRIEVAL\tREQUESTS\tCOPY FOR %s\tTRANSFER\tTOTAL\t\n", strings.ToUpper(formatCount(int64(p.Days), "day", "days")))
+	for _, o := range p.Offers {
+		tier, wait := strings.ToLower(string(o.Tier)), "?"
+		if tier == "" {
+			tier, wait = "none", "now"
+		} else if o.Wait.To > 0 {
+			wait = formatWait(o.Wait)
+		}
+		cells := []string{"?", "?", "?", "?", "?"}
+		if b := o.Bill; b != nil {
+			cells = []string{b.Sum(price.GroupRetrieval).String(), b.Sum(price.GroupRequests).String(), b.Sum(price.GroupCopy).String(), b.Sum(price.GroupTransfer).String(), b.Total.String()}
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t\n", tier, wait, strings.Join(cells, "\t"))
+	}
+	err := w.Flush()
+	if v.prices != nil {
+		g.say("Prices of %s/%s as of %s. The first %s a month that leave are free, and count as unused.", v.prices.Provider, v.prices.Region, v.prices.Date, formatBytes(v.prices.FreeTransfer))
+	}
+	return err
+}
+
+// thaw carries out a plan, and counts what that has used.
+func (g *globals) thaw(ctx context.Context, o *opened, p *cold.Plan, offer cold.Offer, u *price.Usage) (cold.Result, error) {
+	res, err := p.Thaw(ctx, o.Storage(), cold.Options{Tier: offer.Tier})
+	u.Add(res.Usage)
+	if g.json {
+		g.printJSON(map[string]any{"type": "thaw", "tier": strings.ToLower(string(offer.Tier)), "days": p.Days, "requested": res.Requested, "bytes": res.Bytes,
+			"running": res.Running, "gone": res.Gone, "left": res.Left})
+	} else if res.Requested+res.Running > 0 {
+		ready := ""
+		if offer.Wait.To > 0 {
+			ready = fmt.Sprintf(", readable in %s, until %d days after that", formatWait(offer.Wait), p.Days)
+		}
+		g.say("asked for the thaw of %s (%s)%s", formatCount(res.Requested, "archive", "archives"), formatBytes(res.Bytes), ready)
+		if res.Running > 0 {
+			g.say("%s being thawed already, in a tier that is no slower", are(res.Running))
+		}
+	}
+	return res, err
+}
+
+// spent says what a command has used, and what that comes to.
+func (g *globals) spent(v *coldView, u *price.Usage) error {
+	if err := u.Request(price.ListObjects, "", v.lists); err != nil {
+		return err
+	}
+	if v.prices == nil {
+		if v.Cold > 0 && !g.json {
+			g.say("%s", printableError(v.unknown))
+		}
+		return nil
+	}
+	bill, err := v.prices.Bill(*u, 0)
+	if err != nil {
+		return fmt.Errorf("pricing what was done: %w", err)
+	}
+	if g.json {
+		return g.printJSON(map[string]any{"type": "cost", "total": bill.Total, "lines": orEmpty(bill.Lines)})
+	}
+	var parts []string
+	for _, group := range price.Groups {
+		if m := bill.Sum(group); !m.Free() {
+			parts = append(parts, fmt.Sprintf("%s %s", group, m))
+		}
+	}
+	detail := ""
+	if len(parts) > 1 {
+		detail = " (" + strings.Join(parts, ", ") + ")"
+	}
+	g.say("cost: %s%s", bill.Total, detail)
+	return nil
+}
