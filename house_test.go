@@ -33,6 +33,7 @@ var allowed = map[string][]string{
 	"internal/warm":                {".", "internal/repo", "internal/catalog"},
 	"internal/browse":              {".", "internal/repo"},
 	"internal/rebuild":             {".", "internal/archive", "internal/repo", "internal/storage", "internal/catalog"},
+	"internal/bill":                {".", "internal/storage", "internal/price"},
 	"internal/cold":                {".", "internal/storage", "internal/price"},
 	"internal/backup":              {".", "internal/scan", "internal/archive", "internal/repo", "internal/storage", "internal/price", "internal/catalog"},
 	"internal/restore":             {".", "internal/archive", "internal/repo", "internal/storage", "internal/cold", "internal/catalog"},
