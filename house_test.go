@@ -31,7 +31,7 @@ var allowed = map[string][]string{
 	"internal/catalog":             {".", "internal/durable"},
 	"internal/machine":             {".", "internal/durable"},
 	"internal/warm":                {".", "internal/repo", "internal/catalog"},
-	"internal/browse":              {".", "internal/repo"},
+	"internal/browse":              {".", "internal/repo", "internal/catalog"},
 	"internal/rebuild":             {".", "internal/archive", "internal/repo", "internal/storage", "internal/catalog"},
 	"internal/bill":                {".", "internal/storage", "internal/price"},
 	"internal/cold":                {".", "internal/storage", "internal/price"},

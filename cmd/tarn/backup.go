@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/tarn-backup/tarn"
 	"github.com/tarn-backup/tarn/internal/archive"
@@ -63,25 +64,30 @@ days could cost more, as if all that is new to a stat were new content that can'
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error { return g.backup(cmd.Context(), f, args) },
 	}
+	f.selection(cmd.Flags())
 	fl := cmd.Flags()
 	fl.BoolVar(&f.init, "init", false, "make the repository first, if it is not there")
+	fl.StringVar(&f.compression, "compression", "", "auto, fastest, default, better or best (default: the repository's)")
+	fl.Var(&f.maxCost, "max-cost", "refuse if it could cost more than so many dollars, which is said before anything is uploaded")
+	fl.Var((*tagList)(&f.tags), "tag", "tag the snapshot; a comma parts two tags (repeatable)")
+	fl.BoolVar(&f.dryRun, "dry-run", false, "say what would be stored, and store nothing")
+	return cmd
+}
+
+// selection are the flags that say what is backed up, and as what.
+func (f *backupFlags) selection(fl *pflag.FlagSet) {
 	fl.IntVar(&f.splitDepth, "split-depth", 1, "depth of the directories that get archives of their own")
 	fl.StringVar(&f.archiveSize, "archive-size", "512MiB", "size at which an archive is cut")
-	fl.StringVar(&f.compression, "compression", "", "auto, fastest, default, better or best (default: the repository's)")
 	fl.StringVar(&f.class, "storage-class", "", "storage class of archives, but for those too small to pay off there (default: the repository's)")
 	fl.BoolVar(&f.exactClass, "exact-class", false, "put small archives into the storage class, too")
-	fl.Var(&f.maxCost, "max-cost", "refuse if it could cost more than so many dollars, which is said before anything is uploaded")
 	fl.StringArrayVar(&f.excludes, "exclude", nil, "skip what matches the pattern, as in .gitignore (repeatable)")
 	fl.StringArrayVar(&f.excludeFiles, "exclude-file", nil, "read patterns from a file (repeatable)")
 	fl.BoolVar(&f.excludeCaches, "exclude-caches", false, "skip the content of directories with a CACHEDIR.TAG")
 	fl.StringArrayVar(&f.excludeIfPresent, "exclude-if-present", nil, "skip the content of directories that have a file of that name (repeatable)")
 	fl.BoolVar(&f.oneFileSystem, "one-file-system", false, "do not go into other file systems")
-	fl.Var((*tagList)(&f.tags), "tag", "tag the snapshot; a comma parts two tags (repeatable)")
 	fl.StringVar(&f.host, "host", "", "name of this machine in the snapshot (default: its host name)")
 	fl.StringVar(&f.parent, "parent", "", "snapshot to compare with (default: the latest of this host and these sources)")
 	fl.BoolVar(&f.force, "force", false, "read every file, whatever its times say")
-	fl.BoolVar(&f.dryRun, "dry-run", false, "say what would be stored, and store nothing")
-	return cmd
 }
 
 func (g *globals) backup(ctx context.Context, f backupFlags, args []string) error {

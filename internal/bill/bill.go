@@ -3,7 +3,6 @@ package bill
 import (
 	"maps"
 	"slices"
-	"time"
 
 	"github.com/tarn-backup/tarn"
 	"github.com/tarn-backup/tarn/internal/price"
@@ -170,12 +169,4 @@ func Sum(list []Objects) []Objects {
 		return int(min(max(a.Size-b.Size, -1), 1))
 	})
 	return sum
-}
-
-// Thing is an object that lies in a storage.
-type Thing struct {
-	Class    tarn.Class
-	Size     int64
-	Age      time.Duration
-	Metadata bool // it is no archive
 }
