@@ -48,7 +48,7 @@ const (
 func readSmall(ctx context.Context, s storage.Storage, key string, limit int64) ([]byte, error) {
 	r, err := s.Get(ctx, key, 0, -1)
 	if err != nil {
-		return nil, fmt.Errorf("reading %s: %w", key, err)
+		return nil, fmt.Errorf("reading %s: %w", key, metadata(err))
 	}
 	defer r.Close()
 	data, err := readLimited(r, limit)
@@ -56,6 +56,21 @@ func readSmall(ctx context.Context, s storage.Storage, key string, limit int64) 
 		return nil, fmt.Errorf("reading %s: %w", key, err)
 	}
 	return data, nil
+}
+
+// ErrMetadataCold says that an object that is no archive is in a cold class,
+// where no machine of ours puts one.
+var ErrMetadataCold = errors.New("this is metadata, and a lifecycle rule of the bucket has moved it to a cold class")
+
+// AdviceCold says how metadata gets out of a cold class again.
+const AdviceCold = "Limit the bucket's lifecycle rule to archives/ first, or remove it. Then thaw what it has moved (aws s3api restore-object), and once that can be read, copy each object onto itself in STANDARD (aws s3 cp --storage-class STANDARD)."
+
+// metadata says of an error of reading metadata what it means that it is cold.
+func metadata(err error) error {
+	if errors.Is(err, tarn.ErrCold) || errors.Is(err, tarn.ErrThawing) {
+		return fmt.Errorf("%w: %w", ErrMetadataCold, err)
+	}
+	return err
 }
 
 func readLimited(r io.Reader, limit int64) ([]byte, error) {
@@ -77,7 +92,7 @@ func (r *Repo) get(ctx context.Context, key string) (io.ReadCloser, error) {
 	}
 	body, err := r.storage.Get(ctx, key, 0, -1)
 	if err != nil {
-		return nil, fmt.Errorf("reading %s: %w", key, err)
+		return nil, fmt.Errorf("reading %s: %w", key, metadata(err))
 	}
 	if !r.Encrypted() {
 		return body, nil
