@@ -127,7 +127,7 @@ func (m *money) estimate(ctx context.Context, cfg backup.Config) (*bill.Cost, er
 func (g *globals) reportCost(m *money, c *bill.Cost, would bool) {
 	takes, adds := "", "adds"
 	if would {
-		takes, adds = "would take up to ", "would add up to"
+		takes, adds = "would take up to ", "would add"
 	}
 	switch {
 	case c == nil && m.why != nil:
