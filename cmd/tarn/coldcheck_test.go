@@ -109,7 +109,7 @@ func TestCheckOfAColdRepository(t *testing.T) {
 // which works.
 func TestMetadataThatWentCold(t *testing.T) {
 	t.Parallel()
-	const says = "a lifecycle rule of the bucket has moved it to a cold class"
+	const says = "a lifecycle rule has moved it out of STANDARD"
 	commands := map[string][][]string{
 		"tarn.json":  {{"snapshots"}, {"ls", "latest"}, {"backup", "src"}, {"restore", "latest", "--target", "out"}, {"check"}, {"stats"}, {"find", "a"}, {"key", "list"}},
 		"snapshots/": {{"snapshots"}, {"ls", "latest"}, {"restore", "latest", "--target", "out"}, {"check"}, {"stats"}, {"find", "a"}, {"cost", "delete", "latest"}},
@@ -131,7 +131,7 @@ func TestMetadataThatWentCold(t *testing.T) {
 					t.Fatal(err)
 				}
 				code, out, errs := p.run(args...)
-				if code == exitDone || !strings.Contains(errs, says) || !strings.Contains(errs, "copy each object onto itself in STANDARD") {
+				if code == exitDone || !strings.Contains(errs, says) || !strings.Contains(errs, "copy them onto themselves with") {
 					t.Errorf("%v: exit code %d\n%s%s", args, code, out, errs)
 				}
 			}

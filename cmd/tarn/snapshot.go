@@ -49,7 +49,7 @@ func (g *globals) chosen(ctx context.Context, o *opened, name string, f browse.F
 		}
 		return fmt.Errorf("%w (it may be the one that %q means; name an older one by its id)", err, name)
 	})
-	if err != nil && errors.Is(why, repo.ErrMetadataCold) {
+	if err != nil && errors.Is(why, repo.ErrColdMetadata) {
 		return nil, hinted{fmt.Errorf("%w; %s: %w", err, first, why), hintFor(why)}
 	}
 	if n > 0 {

@@ -44,11 +44,23 @@ const (
 	maxTree     = 1 << 40
 )
 
+// ErrColdMetadata says that an object which tarn writes to STANDARD has become
+// cold: only a lifecycle rule of the bucket, or somebody's copy, does that.
+var ErrColdMetadata = errors.New("a lifecycle rule has moved it out of STANDARD")
+
+// cooled marks the error of an object that is no archive and is cold.
+func cooled(err error) error {
+	if errors.Is(err, tarn.ErrCold) || errors.Is(err, tarn.ErrThawing) {
+		return fmt.Errorf("%w: %w", ErrColdMetadata, err)
+	}
+	return err
+}
+
 // readSmall reads an object of at most limit bytes whole.
 func readSmall(ctx context.Context, s storage.Storage, key string, limit int64) ([]byte, error) {
 	r, err := s.Get(ctx, key, 0, -1)
 	if err != nil {
-		return nil, fmt.Errorf("reading %s: %w", key, metadata(err))
+		return nil, fmt.Errorf("reading %s: %w", key, cooled(err))
 	}
 	defer r.Close()
 	data, err := readLimited(r, limit)
@@ -56,21 +68,6 @@ func readSmall(ctx context.Context, s storage.Storage, key string, limit int64) 
 		return nil, fmt.Errorf("reading %s: %w", key, err)
 	}
 	return data, nil
-}
-
-// ErrMetadataCold says that an object that is no archive is in a cold class,
-// where no machine of ours puts one.
-var ErrMetadataCold = errors.New("this is metadata, and a lifecycle rule of the bucket has moved it to a cold class")
-
-// AdviceCold says how metadata gets out of a cold class again.
-const AdviceCold = "Limit the bucket's lifecycle rule to archives/ first, or remove it. Then thaw what it has moved (aws s3api restore-object), and once that can be read, copy each object onto itself in STANDARD (aws s3 cp --storage-class STANDARD)."
-
-// metadata says of an error of reading metadata what it means that it is cold.
-func metadata(err error) error {
-	if errors.Is(err, tarn.ErrCold) || errors.Is(err, tarn.ErrThawing) {
-		return fmt.Errorf("%w: %w", ErrMetadataCold, err)
-	}
-	return err
 }
 
 func readLimited(r io.Reader, limit int64) ([]byte, error) {
@@ -92,7 +89,7 @@ func (r *Repo) get(ctx context.Context, key string) (io.ReadCloser, error) {
 	}
 	body, err := r.storage.Get(ctx, key, 0, -1)
 	if err != nil {
-		return nil, fmt.Errorf("reading %s: %w", key, metadata(err))
+		return nil, fmt.Errorf("reading %s: %w", key, cooled(err))
 	}
 	if !r.Encrypted() {
 		return body, nil
