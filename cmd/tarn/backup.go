@@ -11,10 +11,12 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/tarn-backup/tarn"
 	"github.com/tarn-backup/tarn/internal/archive"
 	"github.com/tarn-backup/tarn/internal/backup"
+	"github.com/tarn-backup/tarn/internal/bill"
 	"github.com/tarn-backup/tarn/internal/browse"
 	"github.com/tarn-backup/tarn/internal/machine"
 	"github.com/tarn-backup/tarn/internal/repo"
@@ -39,6 +41,8 @@ type backupFlags struct {
 	parent           string
 	force            bool
 	dryRun           bool
+	exactClass       bool
+	maxCost          limit
 }
 
 func newBackup(g *globals) *cobra.Command {
@@ -51,27 +55,39 @@ What did not change since the parent snapshot is not read, what the repository h
 A source that can't be opened is named, and keeps what the parent has of it; without any there is no snapshot.
 With no repository given, it uses one in your data folder, and makes it on the first run.
 
+In S3 it ends with what it did in requests, bytes and dollars, and what keeping the new archives costs a month. An archive too
+small to pay off in its storage class goes to the cheapest one for it, by the price book; with --exact-class each goes where you say.
+--max-cost compares the files with the parent before anything is uploaded, and refuses if the requests and the class's minimum
+days could cost more, as if all that is new to a stat were new content that can't be compressed.
+
 .tarnignore files work as .gitignore does. $RECYCLE.BIN, .Trash-1000 and System Volume Information are skipped.` + "\n" + exitCodes,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error { return g.backup(cmd.Context(), f, args) },
 	}
+	f.selection(cmd.Flags())
 	fl := cmd.Flags()
 	fl.BoolVar(&f.init, "init", false, "make the repository first, if it is not there")
+	fl.StringVar(&f.compression, "compression", "", "auto, fastest, default, better or best (default: the repository's)")
+	fl.Var(&f.maxCost, "max-cost", "refuse if it could cost more than so many dollars, which is said before anything is uploaded")
+	fl.Var((*tagList)(&f.tags), "tag", "tag the snapshot; a comma parts two tags (repeatable)")
+	fl.BoolVar(&f.dryRun, "dry-run", false, "say what would be stored, and store nothing")
+	return cmd
+}
+
+// selection are the flags that say what is backed up, and as what.
+func (f *backupFlags) selection(fl *pflag.FlagSet) {
 	fl.IntVar(&f.splitDepth, "split-depth", 1, "depth of the directories that get archives of their own")
 	fl.StringVar(&f.archiveSize, "archive-size", "512MiB", "size at which an archive is cut")
-	fl.StringVar(&f.compression, "compression", "", "auto, fastest, default, better or best (default: the repository's)")
-	fl.StringVar(&f.class, "storage-class", "", "storage class of archives (default: the repository's)")
+	fl.StringVar(&f.class, "storage-class", "", "storage class of archives, but for those too small to pay off there (default: the repository's)")
+	fl.BoolVar(&f.exactClass, "exact-class", false, "put small archives into the storage class, too")
 	fl.StringArrayVar(&f.excludes, "exclude", nil, "skip what matches the pattern, as in .gitignore (repeatable)")
 	fl.StringArrayVar(&f.excludeFiles, "exclude-file", nil, "read patterns from a file (repeatable)")
 	fl.BoolVar(&f.excludeCaches, "exclude-caches", false, "skip the content of directories with a CACHEDIR.TAG")
 	fl.StringArrayVar(&f.excludeIfPresent, "exclude-if-present", nil, "skip the content of directories that have a file of that name (repeatable)")
 	fl.BoolVar(&f.oneFileSystem, "one-file-system", false, "do not go into other file systems")
-	fl.Var((*tagList)(&f.tags), "tag", "tag the snapshot; a comma parts two tags (repeatable)")
 	fl.StringVar(&f.host, "host", "", "name of this machine in the snapshot (default: its host name)")
 	fl.StringVar(&f.parent, "parent", "", "snapshot to compare with (default: the latest of this host and these sources)")
 	fl.BoolVar(&f.force, "force", false, "read every file, whatever its times say")
-	fl.BoolVar(&f.dryRun, "dry-run", false, "say what would be stored, and store nothing")
-	return cmd
 }
 
 func (g *globals) backup(ctx context.Context, f backupFlags, args []string) error {
@@ -79,7 +95,7 @@ func (g *globals) backup(ctx context.Context, f backupFlags, args []string) erro
 	if err != nil {
 		return err
 	}
-	o, err := g.openOrCreate(ctx, f.init, f.dryRun)
+	o, err := g.openOrCreate(ctx, f.init, f.dryRun, f.class)
 	if err != nil {
 		return err
 	}
@@ -88,8 +104,8 @@ func (g *globals) backup(ctx context.Context, f backupFlags, args []string) erro
 }
 
 // openOrCreate opens the repository, and makes it if --init says so or if it is
-// the embedded default, but not in a dry run.
-func (g *globals) openOrCreate(ctx context.Context, create, dryRun bool) (*opened, error) {
+// the embedded default, but not in a dry run. Its class is the given one, if any.
+func (g *globals) openOrCreate(ctx context.Context, create, dryRun bool, class string) (*opened, error) {
 	o, err := g.open(ctx)
 	create = create || g.repo == ""
 	if err == nil && !dryRun {
@@ -109,7 +125,10 @@ func (g *globals) openOrCreate(ctx context.Context, create, dryRun bool) (*opene
 	if err != nil {
 		return nil, err
 	}
-	return g.create(ctx, dirs, location, initFlags{class: string(tarn.Standard), compression: archive.Auto.String()})
+	if class == "" {
+		class = string(tarn.Standard)
+	}
+	return g.create(ctx, dirs, location, initFlags{class: class, compression: archive.Auto.String()})
 }
 
 // finish refuses a repository that can't be written to. One that an init has
@@ -133,22 +152,19 @@ func (g *globals) backupTo(ctx context.Context, o *opened, f backupFlags, source
 	if err != nil {
 		return err
 	}
-	recordExcludes(cfg.Options, sources[0]) // those of the user, before tarn's own
-	if err := notOwn(o.location, sources); err != nil {
+	m := g.money(o.Storage())
+	if err := f.maxCost.known(m); err != nil {
 		return err
 	}
-	g.leaveOut(o.dirs, o.location, sources)
-	cfg.Sources = sources
-	synced, err := warm.SyncArchives(ctx, o.Repo, o.contents, g.log)
+	cfg.ClassOf = m.chooser(cfg.Class, f.exactClass)
+	synced, err := g.prepare(ctx, o, f, sources, &cfg)
 	if err != nil {
 		return err
 	}
-	for _, l := range synced.Lost {
-		cfg.Lost = append(cfg.Lost, l.Archive)
-		g.log.Info("an archive is lost", "archive", l.Key, "problem", l.Problem)
-	}
-	if err := g.chooseParent(ctx, o, f, &cfg); err != nil {
-		return err
+	if f.maxCost.given && !f.dryRun {
+		if err := g.affordable(ctx, m, f, cfg); err != nil {
+			return err
+		}
 	}
 	stop := g.showBackup(&cfg)
 	res, err := backup.Run(ctx, cfg)
@@ -156,12 +172,40 @@ func (g *globals) backupTo(ctx context.Context, o *opened, f backupFlags, source
 	if err != nil {
 		return err
 	}
-	g.reportBackup(f, res)
+	cost, err := m.ofBackup(f, res)
+	if err != nil {
+		return err
+	}
+	g.reportBackup(f, m, cost, res)
 	g.reportLost(f, synced.Lost, res)
+	if cost != nil && f.dryRun {
+		if err := f.maxCost.allows(cost); err != nil {
+			return err
+		}
+	}
 	if res.Problems > 0 {
 		return errProblems
 	}
 	return nil
+}
+
+// prepare completes the configuration of a run: what it leaves out, what is
+// lost, and what it compares with.
+func (g *globals) prepare(ctx context.Context, o *opened, f backupFlags, sources []scan.Config, cfg *backup.Config) (synced warm.Result, err error) {
+	recordExcludes(cfg.Options, sources[0]) // those of the user, before tarn's own
+	if err := notOwn(o.location, sources); err != nil {
+		return synced, err
+	}
+	g.leaveOut(o.dirs, o.location, sources)
+	cfg.Sources = sources
+	if synced, err = warm.SyncArchives(ctx, o.Repo, o.contents, g.log); err != nil {
+		return synced, err
+	}
+	for _, l := range synced.Lost {
+		cfg.Lost = append(cfg.Lost, l.Archive)
+		g.log.Info("an archive is lost", "archive", l.Key, "problem", l.Problem)
+	}
+	return synced, g.chooseParent(ctx, o, f, cfg)
 }
 
 func (g *globals) backupConfig(f backupFlags, o *opened) (cfg backup.Config, err error) {
@@ -268,14 +312,14 @@ func (g *globals) showBackup(cfg *backup.Config) (stop func()) {
 	return bar.stop
 }
 
-func (g *globals) reportBackup(f backupFlags, res *backup.Result) {
+func (g *globals) reportBackup(f backupFlags, m *money, cost *bill.Cost, res *backup.Result) {
 	if g.json {
-		g.printJSON(map[string]any{
+		g.printJSON(m.into(cost, map[string]any{
 			"type": "summary", "snapshot": res.Snapshot, "parent": res.Parent, "dry_run": f.dryRun,
 			"files": res.Total.Files, "dirs": res.Total.Dirs, "others": res.Total.Others, "bytes": res.Total.Bytes,
 			"files_new": res.New, "files_changed": res.Changed, "files_unchanged": res.Unchanged, "new_bytes": res.NewBytes,
 			"stored_bytes": res.Stored, "archives": res.Archives, "trees": res.Trees, "problems": res.Problems, "files_again": res.Again, "contents_lost": res.StillLost, "seconds": res.Duration.Seconds(),
-		})
+		}))
 		return
 	}
 	g.say("%s (%s): %d new, %d changed, %d unchanged", formatCount(res.Total.Files, "file", "files"), formatBytes(res.Total.Bytes), res.New, res.Changed, res.Unchanged)
@@ -285,6 +329,7 @@ func (g *globals) reportBackup(f backupFlags, res *backup.Result) {
 		g.say("%s of new content, stored as %s in %s", formatBytes(res.NewBytes), formatBytes(res.Stored), formatCount(int64(res.Archives), "archive", "archives"))
 		g.say("snapshot %s in %s", res.Snapshot, formatDuration(res.Duration))
 	}
+	g.reportCost(m, cost, f.dryRun)
 	if res.Problems > 0 {
 		fmt.Fprintf(g.stderr, "tarn: %s (listed above)\n", formatCount(int64(res.Problems), "file could not be backed up as it is", "files could not be backed up as they are"))
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tarn-backup/tarn"
+	"github.com/tarn-backup/tarn/internal/bill"
 	"github.com/tarn-backup/tarn/internal/check"
 )
 
@@ -21,7 +22,7 @@ func newCheck(g *globals) *cobra.Command {
 		Short: "Check that every file could be got back",
 		Long: `check reads every snapshot, tree and index, and compares each archive's size and checksum with what the storage says of it,
 without reading the archive. With --read-data it reads archives, too, all of them or a random share, and checks every content in
-them; cold ones are left out, never thawed. It names each damaged object, and the files of snapshots that it costs.
+them; cold ones are left out, never thawed. In S3 it ends with the requests that it took, and their price. It names each damaged object, and the files of snapshots that it costs.
 
 Exit codes: 0 whole; 1 damaged, or failed; 130 interrupted.`,
 		Args: cobra.NoArgs,
@@ -75,7 +76,14 @@ func (g *globals) check(ctx context.Context, o *opened, percent float64) error {
 	if err != nil {
 		return err
 	}
-	g.reportCheck(res)
+	m := g.money(o.Storage())
+	var cost *bill.Cost
+	if m.prices != nil {
+		if cost, err = m.cost(bill.Stored{}); err != nil {
+			return err
+		}
+	}
+	g.reportCheck(res, m, cost)
 	if n := len(res.Damages); n > 0 {
 		return hinted{fmt.Errorf("%s in %s: %w", formatCount(int64(n), "damage", "damages"), o.Storage().Location(), tarn.ErrDamaged),
 			"Restore what is not damaged while it lasts."}
@@ -91,13 +99,13 @@ func damageDoc(d check.Damage) map[string]any {
 	return map[string]any{"type": "damage", "key": d.Key, "problem": d.Problem, "unread": d.Unread, "files": d.Files, "snapshots": orEmpty(d.Snapshots), "costs": costs, "advice": d.Advice}
 }
 
-func (g *globals) reportCheck(res *check.Result) {
+func (g *globals) reportCheck(res *check.Result, m *money, cost *bill.Cost) {
 	if g.json {
-		g.printJSON(map[string]any{
+		g.printJSON(m.into(cost, map[string]any{
 			"type": "summary", "snapshots": res.Snapshots, "trees": res.Trees, "indexes": res.Indexes, "archives": res.Archives,
 			"contents": res.Contents, "entries": res.Entries, "checksums": res.Checksums, "archives_read": res.ArchivesRead,
 			"bytes_read": res.BytesRead, "cold": res.Cold, "damages": len(res.Damages), "notes": orEmpty(res.Notes),
-		})
+		}))
 		return
 	}
 	g.say("%s, %s, %s, %s with %s", formatCount(int64(res.Snapshots), "snapshot", "snapshots"), formatCount(int64(res.Trees), "tree", "trees"),
@@ -106,6 +114,7 @@ func (g *globals) reportCheck(res *check.Result) {
 	if res.ArchivesRead > 0 || res.Cold > 0 {
 		g.say("read %s whole (%s); %d cold ones left out", formatCount(int64(res.ArchivesRead), "archive", "archives"), formatBytes(res.BytesRead), res.Cold)
 	}
+	g.reportCost(m, cost, false)
 	for _, n := range res.Notes {
 		g.say("note: %s", n)
 	}

@@ -17,12 +17,17 @@ import (
 func newCost(g *globals) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "cost",
-		Short: "Show prices, and what things cost by them",
-		Long: `Prices come with the program, with their date and source. "tarn cost update" reads newer ones, and those of further regions,
+		Short: "Show what the repository costs, and what things would cost",
+		Long: `cost shows what the repository costs a month and why, and what its classes' minimum days would still cost if all of it were
+deleted now, from listings alone: what a listing does not show, such as old versions and unfinished uploads, is not in it.
+
+Prices come with the program, with their date and source. "tarn cost update" reads newer ones, and those of further regions,
 from the files of the AWS Price List. Prices that you write down yourself, in prices.json in your configuration folder, go before
 those in the program. A month has 730 hours, and GB means GiB, as on AWS's bill; taxes are not in it.` + "\n" + exitCodes,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return g.cost(cmd.Context()) },
 	}
-	cmd.AddCommand(newCostPrices(g), newCostUpdate(g), newCostClasses(g))
+	cmd.AddCommand(newCostBackup(g), newCostRestore(g), newCostDelete(g), newCostClasses(g), newCostPrices(g), newCostUpdate(g))
 	return cmd
 }
 

@@ -180,6 +180,8 @@ func hintFor(err error) string {
 		return "Move tarn.json away or delete it, and run `tarn rebuild` again: it writes a new one, from the copy in keys/."
 	case errors.As(err, &missing):
 		return "Install age-plugin-" + missing.Name + " where the system finds programs (PATH)."
+	case errors.Is(err, repo.ErrColdMetadata):
+		return repo.AdviceCold
 	case errors.Is(err, tarn.ErrNotAuthentic):
 		return "Somebody other than your machines may have written to the repository. Keep it as it is, and see `tarn check`."
 	case errors.Is(err, tarn.ErrDamaged):

@@ -49,6 +49,9 @@ func (g *globals) chosen(ctx context.Context, o *opened, name string, f browse.F
 		}
 		return fmt.Errorf("%w (it may be the one that %q means; name an older one by its id)", err, name)
 	})
+	if err != nil && errors.Is(why, repo.ErrColdMetadata) {
+		return nil, hinted{fmt.Errorf("%w; %s: %w", err, first, why), hintFor(why)}
+	}
 	if n > 0 {
 		g.log.Warn("passing over what is no authentic snapshot (see `tarn check`)", "object", o.SnapshotKey(first), "and_more", n-1, "error", why)
 	}

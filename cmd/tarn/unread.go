@@ -111,5 +111,8 @@ func (k *unreadKind) print(g *globals, one, many string) {
 	}
 	if k.broken > 0 {
 		fmt.Fprintf(g.stderr, "tarn: %s can't be used (see `tarn check`)%s%s\n", formatCount(int64(k.broken), one, many), among(k.broken), printableError(k.brokenError))
+		if errors.Is(k.brokenError, repo.ErrColdMetadata) {
+			fmt.Fprintf(g.stderr, "      %s\n", hintFor(k.brokenError))
+		}
 	}
 }

@@ -39,8 +39,14 @@ type Config struct {
 	ArchiveSize int64 // bytes of tar at which an archive is cut
 	Level       archive.Level
 	Class       tarn.Class
-	Force       bool // read every file, whatever its times say
-	DryRun      bool // read and compare, store nothing
+	// ClassOf, if not nil, is the class for an archive that ends at a size of at
+	// most 1 MiB, in the place of Class: it may be too small to pay off there.
+	ClassOf func(size int64) tarn.Class
+	Force   bool // read every file, whatever its times say
+	DryRun  bool // read and compare, store nothing
+	// Plan is a dry run that reads no file either: all that a stat calls new or
+	// changed counts as new content.
+	Plan bool
 
 	Progress *Progress
 	// Count has the sources walked once more, so that the progress knows how
@@ -67,8 +73,20 @@ type Result struct {
 	Stored    int64 // bytes of archives
 	Archives  int
 	Trees     int // new ones
-	Problems  int
-	Duration  time.Duration
+	// Made are the archives; in a dry run those that would be made, as large as
+	// they are uncompressed, and Members what is in them.
+	Made    []Made
+	Members int64
+	// Noted are the entries that new trees name.
+	Noted    int64
+	Problems int
+	Duration time.Duration
+}
+
+// Made is an archive that was stored, or that a dry run would store.
+type Made struct {
+	Class tarn.Class
+	Size  int64 // in bytes
 }
 
 const (
@@ -81,6 +99,7 @@ const (
 // Run makes one snapshot. The error is nil also if files, or some of the
 // sources, could not be read: Result.Problems counts them.
 func Run(ctx context.Context, cfg Config) (*Result, error) {
+	cfg.DryRun = cfg.DryRun || cfg.Plan
 	r := newRun(cfg)
 	if r.stamp.UTC().Year() > 9999 { // would sort before all others
 		return nil, fmt.Errorf("making an id of the time %s: want one up to the year 9999 (look at the clock of this machine, and at the newest snapshot)", r.stamp.UTC().Format(time.DateTime))

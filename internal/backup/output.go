@@ -12,9 +12,14 @@ import (
 	"github.com/tarn-backup/tarn/internal/repo"
 )
 
-// output is an archive that is being written, through a pipe, to the commit.
+// output is an archive that is being written, through a pipe, to the commit. The
+// commit hears of it when the buffer before the pipe is full, or at its end: until
+// then it may turn out to be too small for the class that was asked for.
 type output struct {
 	r       *run
+	ctx     context.Context // of the split; an output lives no longer
+	archive *repo.Archive
+	begun   bool // the commit has it
 	id      tarn.ArchiveID
 	w       *archive.Writer
 	buf     *bufio.Writer
@@ -43,28 +48,60 @@ func (r *run) open(ctx context.Context, split string, size int64) (*output, erro
 	}
 	read, write := io.Pipe()
 	o := &output{
-		r: r, id: id, pipe: write, index: index, buf: bufio.NewWriterSize(write, 1<<20),
+		r: r, ctx: ctx, id: id, pipe: write, index: index,
 		first: map[linkKey]string{}, done: make(chan struct{}),
 	}
+	o.buf = bufio.NewWriterSize(o, smallArchive)
 	o.w, err = archive.NewWriter(o.buf, archive.WriterConfig{Level: r.Level, Recipients: r.Repo.ObjectRecipients(), Workers: r.workers})
 	if err != nil {
 		return nil, errors.Join(err, index.Discard())
 	}
-	a := &repo.Archive{
-		ID: id, Key: r.Repo.ArchiveKey(split, id), Class: r.Class, MaxSize: bound(size), Body: read,
+	o.archive = &repo.Archive{
+		ID: id, Key: r.Repo.ArchiveKey(split, id), MaxSize: bound(size), Body: read,
 		Index: func() (*repo.Index, error) {
 			<-o.done
 			return o.ix, o.err
 		},
 		Stored: o.stored,
 	}
-	select {
-	case r.archives <- a:
-		return o, nil
-	case <-ctx.Done():
-		o.fail(ctx.Err())
-		return nil, ctx.Err()
+	return o, nil
+}
+
+// smallArchive is the size in bytes up to which an archive is held until it ends:
+// then its size is known before its upload begins. For a larger one another class
+// would save less than a thousandth of a cent in a year (GLACIER_IR instead of GLACIER,
+// in us-east-1, up to 2.9 MiB); DEEP_ARCHIVE pays off from 943 KiB on.
+const smallArchive = 1 << 20
+
+// Write implements io.Writer, behind the buffer.
+func (o *output) Write(b []byte) (int, error) {
+	if err := o.begin(o.r.Class); err != nil {
+		return 0, err
 	}
+	return o.pipe.Write(b)
+}
+
+// begin gives the archive to the commit, in a class that stays.
+func (o *output) begin(class tarn.Class) error {
+	if o.begun {
+		return nil
+	}
+	o.begun = true
+	o.archive.Class = class
+	select {
+	case o.r.archives <- o.archive:
+		return nil
+	case <-o.ctx.Done():
+		return o.ctx.Err()
+	}
+}
+
+// classOf is the class of an archive that ends at so many bytes.
+func (r *run) classOf(size int64) tarn.Class {
+	if size > smallArchive || r.ClassOf == nil {
+		return r.Class
+	}
+	return r.ClassOf(size)
 }
 
 // bound is the size in bytes that an archive with so much tar can't exceed:
@@ -105,6 +142,9 @@ func (o *output) link(e *tarn.Entry) (bool, error) {
 func (o *output) close() error {
 	layout, err := o.w.Close()
 	if err == nil {
+		err = o.begin(o.r.classOf(layout.Stored))
+	}
+	if err == nil {
 		err = o.buf.Flush()
 	}
 	if err == nil {
@@ -132,6 +172,7 @@ func (o *output) stored(ix *repo.Index) error {
 	o.r.mu.Lock()
 	o.r.result.Archives++
 	o.r.result.Stored += ix.Layout.Stored
+	o.r.result.Made = append(o.r.result.Made, Made{o.archive.Class, ix.Layout.Stored})
 	o.r.mu.Unlock()
 	if err := o.r.known.stored(o.id, o.list); err != nil {
 		return err

@@ -27,6 +27,9 @@ type packer struct {
 	dirs   []newDir
 	out    *output // nil if no archive is open
 	asked  members // of the archive that was asked for last
+
+	planned planned // archive of a dry run
+	differs bool    // a dry run has found a difference from the parent
 }
 
 // newDir is a directory that the parent does not have, and whether it is in
@@ -163,6 +166,7 @@ func (r *run) count(it *item) {
 func (p *packer) add(e *tarn.Entry, same bool) error {
 	p.counts.Add(e)
 	if p.r.DryRun {
+		p.differs = p.differs || !p.hasOld || !same
 		return nil
 	}
 	if p.tree == nil && p.hasOld && same {
@@ -235,6 +239,7 @@ func (p *packer) finish() error {
 	isNew := false
 	switch {
 	case p.r.DryRun:
+		isNew = p.differs || !p.hasOld || p.counts != p.parent.Counts
 	case p.tree == nil && p.hasOld && p.counts == p.parent.Counts:
 		sp.Tree, sp.Size = p.parent.Tree, p.parent.Size
 		if err := p.keepMarks(true); err != nil {
@@ -259,6 +264,7 @@ func (p *packer) finish() error {
 	if isNew {
 		p.r.trees = append(p.r.trees, sp.Tree)
 		p.r.result.Trees++
+		p.r.result.Noted += sp.Files + sp.Dirs + sp.Others
 	}
 	return nil
 }

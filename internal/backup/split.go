@@ -23,6 +23,8 @@ type item struct {
 	again bool
 	// kept says that the entry is the parent's because it could not be looked at.
 	kept bool
+	// planned says that a reader would fill in the rest, were this not a plan.
+	planned bool
 	// gap says that entries of the parent before this one are gone.
 	gap bool
 	// read says that a reader fills in the rest; then ready is closed when it has.
@@ -234,6 +236,10 @@ func (r *run) compare(ctx context.Context, it *item, mine *share) error {
 			e.Content, e.Extents, e.Target, e.Xattrs = old.Content, old.Extents, old.Target, old.Xattrs
 			return nil
 		}
+	}
+	if r.Plan {
+		it.planned = true
+		return nil
 	}
 	it.read = true
 	it.ready = make(chan struct{})

@@ -36,6 +36,11 @@ func (p *packer) store(it *item) error {
 
 func (p *packer) storeFile(it *item) error {
 	e := &it.entry
+	if it.planned {
+		p.addNew(e.Size)
+		p.plan(e)
+		return nil
+	}
 	if !it.read {
 		return nil // its content is the parent's
 	}
@@ -120,6 +125,7 @@ func (p *packer) holds(id tarn.ArchiveID, e *tarn.Entry) (bool, error) {
 func (p *packer) small(e *tarn.Entry, data []byte) error {
 	p.addNew(int64(len(data)))
 	if p.r.DryRun {
+		p.plan(e)
 		return nil
 	}
 	if err := p.room(e); err != nil {
@@ -201,6 +207,7 @@ func (p *packer) largeKnown(it *item, f *scan.File, before *tarn.Entry) (done bo
 	}
 	if isNew && p.r.DryRun {
 		p.addNew(e.Size)
+		p.plan(e)
 	}
 	if !isNew || p.r.DryRun {
 		p.r.links.put(e)
@@ -288,7 +295,7 @@ func (p *packer) popDirs(path string) {
 // room makes sure that an archive is open that has room for e, and that the
 // new directories above e are in it.
 func (p *packer) room(e *tarn.Entry) error {
-	if p.out != nil && (p.out.members >= maxMembers || p.out.w.Size() > 0 && p.out.w.Size()+e.Size+4096 > p.r.ArchiveSize) {
+	if p.out != nil && p.r.full(p.out.members, p.out.w.Size(), e) {
 		if err := p.cut(); err != nil {
 			return err
 		}
@@ -312,8 +319,15 @@ func (p *packer) room(e *tarn.Entry) error {
 	return nil
 }
 
+// full reports whether an archive with so many members and bytes of tar has no
+// room for another one.
+func (r *run) full(members int, size int64, e *tarn.Entry) bool {
+	return members >= maxMembers || size > 0 && size+e.Size+4096 > r.ArchiveSize
+}
+
 // cut closes the open archive, if there is one.
 func (p *packer) cut() error {
+	p.cutPlan()
 	if p.out == nil {
 		return nil
 	}

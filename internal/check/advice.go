@@ -1,6 +1,10 @@
 package check
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/tarn-backup/tarn/internal/repo"
+)
 
 // What mends a damage, for people.
 const (
@@ -25,6 +29,8 @@ func (d *damage) advice() string {
 	switch key := d.Key; {
 	case d.Unread:
 		return adviseAgain
+	case d.frozen:
+		return repo.AdviceCold
 	case key == contentless:
 		return adviseIndexes
 	case strings.HasPrefix(key, "archives/"):

@@ -158,6 +158,7 @@ func (r *run) fault(ctx context.Context, key string, err error) (*damage, error)
 		}
 	}
 	d.say(problem(err))
+	d.frozen = d.frozen || errors.Is(err, repo.ErrColdMetadata)
 	d.gone = d.gone || errors.Is(err, fs.ErrNotExist)
 	d.resized = d.resized || d.gone || errors.Is(err, errSize)
 	r.Progress.damages.Store(int64(len(r.found.byKey)))

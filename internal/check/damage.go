@@ -47,6 +47,7 @@ type damage struct {
 	gone      bool // the object is missing
 	resized   bool // of an archive: missing or of another size, so that a backup sees it
 	leftover  bool // of an archive: no damage if no snapshot needs what is in it
+	frozen    bool // it is metadata in a cold class
 	used      bool // content that snapshots need was found whole in it, and in no healthy archive
 	costs     []*cost
 	snapshots map[int]struct{}

@@ -278,6 +278,9 @@ func (r *run) problem(ctx context.Context, key string, err error, advice string)
 	defer r.mu.Unlock()
 	same := func(p Problem) bool { return p.Key == key && p.Err.Error() == err.Error() }
 	if !slices.ContainsFunc(r.result.Problems, same) {
+		if errors.Is(err, repo.ErrColdMetadata) {
+			advice = repo.AdviceCold // and not to delete what is whole
+		}
 		r.result.Problems = append(r.result.Problems, Problem{Key: key, Err: err, Advice: advice})
 	}
 	return nil

@@ -30,6 +30,7 @@ func (s *Storage) connect(ctx context.Context) error {
 	} else if err != nil {
 		return fmt.Errorf("loading the AWS configuration: %w", err)
 	}
+	s.region = cfg.Region
 	if cfg.Region == "" {
 		cfg.Region = fallbackRegion
 	}
@@ -47,6 +48,7 @@ func (s *Storage) connect(ctx context.Context) error {
 		o.RequestChecksumCalculation = aws.RequestChecksumCalculationWhenRequired
 		o.ResponseChecksumValidation = aws.ResponseChecksumValidationWhenRequired
 		o.DisableLogOutputChecksumValidationSkipped = true
+		s.meter.meterAll(o)
 	})
 	return s.setEndpoint(s.client.Options().BaseEndpoint)
 }

@@ -53,9 +53,10 @@ func (s *Storage) Put(ctx context.Context, key string, r io.Reader, opts storage
 	if p.class == "" {
 		p.class = tarn.Standard
 	}
-	if err := p.run(ctx); err != nil {
+	if err := p.run(billAs(ctx, p.class)); err != nil {
 		return storage.Object{}, fmt.Errorf("putting %s: %w", key, err)
 	}
+	s.meter.stored(p.class, p.size)
 	return storage.Object{
 		Key: key, Size: p.size, Class: p.class, Checksum: storage.Checksum{Sum: p.sum, Known: true},
 	}, nil

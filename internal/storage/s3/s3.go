@@ -86,6 +86,8 @@ type Storage struct {
 	cfg      Config
 	client   *s3.Client
 	endpoint string // without secrets; empty for AWS
+	region   string // as configured; empty if nobody has named one
+	meter    *meter
 	tls      bool
 	memory   *semaphore.Weighted // of parts
 	buffers  buffers
@@ -109,7 +111,7 @@ func Open(ctx context.Context, cfg Config) (*Storage, error) {
 	if cfg.Prefix != "" && !tarn.ValidPath(cfg.Prefix) {
 		return nil, fmt.Errorf("opening s3://%s: prefix %.80q: %w", cfg.Bucket, cfg.Prefix, fs.ErrInvalid)
 	}
-	s := &Storage{cfg: cfg, memory: semaphore.NewWeighted(cfg.Memory), begun: semaphore.NewWeighted(beginnings), long: semaphore.NewWeighted(1)}
+	s := &Storage{cfg: cfg, meter: newMeter(), memory: semaphore.NewWeighted(cfg.Memory), begun: semaphore.NewWeighted(beginnings), long: semaphore.NewWeighted(1)}
 	s.able.Store(&allAbilities)
 	if err := s.connect(ctx); err != nil {
 		return nil, fmt.Errorf("opening s3://%s: %w", cfg.Bucket, err)
@@ -128,6 +130,10 @@ func (s *Storage) Location() string {
 	}
 	return at
 }
+
+// Region returns the region that the flags, the environment or the profile
+// name; "" if none does.
+func (s *Storage) Region() string { return s.region }
 
 const maxKey = 1024 // bytes, of S3
 
