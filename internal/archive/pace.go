@@ -8,12 +8,12 @@ import "sync"
 type pace struct {
 	mu sync.Mutex
 	// idle is the share of late frames that came upon idle workers, 0 to 1;
-	// each further frame counts for an eighth. It begins at 0: a short run is a fast one.
+	// each further frame counts for a 32nd, so that no chance of a few decides. It begins at 0: a short run is a fast one.
 	idle float64
 }
 
 const (
-	paceWeight  = 1.0 / 8
+	paceWeight  = 1.0 / 32
 	paceDefault = 0.75 // from which share on Default
 	paceBetter  = 0.95 // and Better
 )

@@ -104,7 +104,8 @@ func (r *run) readSmall(s *scan.Source, e *tarn.Entry, buffer []byte) ([]byte, e
 		buffer = make([]byte, before.Size+1)
 	}
 	data := buffer[:before.Size+1]
-	n, err := io.ReadFull(f, data)
+	// With as many bytes as the file had there is no need to ask for its end: stat tells whether it grew.
+	n, err := io.ReadAtLeast(f, data, max(int(before.Size), 1))
 	if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {
 		return nil, err
 	}

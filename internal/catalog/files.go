@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -66,7 +67,19 @@ func (f *Files) Create() (interface {
 	if err != nil {
 		return nil, fmt.Errorf("writing to the cache: %w", err)
 	}
-	return &File{files: f, tmp: tmp, buf: bufio.NewWriterSize(tmp, 64<<10)}, nil
+	buf := fileBuffers.Get().(*bufio.Writer)
+	buf.Reset(tmp)
+	return &File{files: f, tmp: tmp, buf: buf}, nil
+}
+
+// fileBuffers spares a run over many folders, which makes three copies of each, their buffers.
+var fileBuffers = sync.Pool{New: func() any { return bufio.NewWriterSize(nil, 64<<10) }}
+
+// release gives the buffer back; nothing may be written after it.
+func (f *File) release() {
+	f.buf.Reset(nil)
+	fileBuffers.Put(f.buf)
+	f.buf = nil
 }
 
 // File is a copy in the making. Exactly one of Keep and Discard ends it.
@@ -82,7 +95,9 @@ func (f *File) Write(p []byte) (int, error) { return f.buf.Write(p) }
 // Keep makes the copy visible under name. It is not synced: a copy that a
 // power cut damaged is found by its checksum and fetched again.
 func (f *File) Keep(name string) error {
-	if err := errors.Join(f.buf.Flush(), f.tmp.Close()); err != nil {
+	err := f.buf.Flush()
+	f.release()
+	if err := errors.Join(err, f.tmp.Close()); err != nil {
 		os.Remove(f.tmp.Name())
 		return fmt.Errorf("writing %s to the cache: %w", name, err)
 	}
@@ -94,5 +109,6 @@ func (f *File) Keep(name string) error {
 
 // Discard gives the copy up.
 func (f *File) Discard() error {
+	f.release()
 	return errors.Join(f.tmp.Close(), os.Remove(f.tmp.Name()))
 }
