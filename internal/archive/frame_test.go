@@ -65,6 +65,40 @@ func TestRawFrame(t *testing.T) {
 	}
 }
 
+// TestRawBlocks reads such frames without a decoder: what it takes is what a
+// decoder takes, and a byte that changed anywhere is not taken.
+func TestRawBlocks(t *testing.T) {
+	content := chacha(2*maxBlock + 3)
+	for _, n := range []int{1, 255, maxBlock - 1, maxBlock, maxBlock + 1, len(content)} {
+		var out bytes.Buffer
+		if err := writeRawFrame(&out, append(make([]byte, rawPrefix, bufferSize), content[:n]...), uint32(xxhash.Sum64(content[:n]))); err != nil {
+			t.Fatal(err)
+		}
+		frame := out.Bytes()
+		if parts, ok := rawBlocks(frame, n); !ok || !bytes.Equal(bytes.Join(parts, nil), content[:n]) {
+			t.Errorf("%d bytes: %v, %d parts", n, ok, len(parts))
+		}
+		for _, at := range []int{0, 4, 5, 8, 9, 11, 12, len(frame) / 2, len(frame) - 5, len(frame) - 1} {
+			frame[at] ^= 4
+			if _, ok := rawBlocks(frame, n); ok {
+				t.Errorf("%d bytes: byte %d changed, and taken", n, at)
+			}
+			if _, err := decode(append(takeBuffer(), frame...), n); err == nil {
+				t.Errorf("%d bytes: byte %d changed, and decoded", n, at)
+			}
+			frame[at] ^= 4
+		}
+		for _, size := range []int{0, n - 1, n + 1, n + maxBlock} {
+			if _, ok := rawBlocks(frame, size); ok {
+				t.Errorf("%d bytes taken as %d", n, size)
+			}
+		}
+		if _, ok := rawBlocks(frame[:len(frame)-1], n); ok {
+			t.Errorf("%d bytes: taken without the end", n)
+		}
+	}
+}
+
 // TestFrameBound: what does not compress, and yet goes through zstd, stays
 // within the size that readers accept.
 func TestFrameBound(t *testing.T) {

@@ -3,6 +3,8 @@ package archive
 import (
 	"encoding/binary"
 	"io"
+
+	"github.com/cespare/xxhash/v2"
 )
 
 const (
@@ -11,6 +13,8 @@ const (
 
 	rawPrefix = 12 // bytes before the first block's content: magic, descriptor, content size, block header
 	rawSuffix = 4  // checksum
+
+	rawDescriptor = 2<<6 | 1<<5 | 1<<2 // of a frame: content size of 4 bytes, single segment, checksum
 
 	samples    = 16
 	sampleSize = 4096
@@ -81,7 +85,7 @@ func rawFrameSize(n int) int {
 func writeRawFrame(w io.Writer, buf []byte, sum uint32) error {
 	n := len(buf) - rawPrefix
 	b := binary.LittleEndian.AppendUint32(buf[:0], zstdMagic)
-	b = append(b, 2<<6|1<<5|1<<2) // content size of 4 bytes, single segment, checksum
+	b = append(b, rawDescriptor)
 	binary.LittleEndian.AppendUint32(b, uint32(n))
 	buf = binary.LittleEndian.AppendUint32(buf, sum)
 	begin := 0
@@ -101,4 +105,32 @@ func writeRawFrame(w io.Writer, buf []byte, sum uint32) error {
 		begin = end - 3
 	}
 	return nil
+}
+
+// rawBlocks returns the content of a frame as writeRawFrame makes it, in parts of
+// stored, so that it need not be copied, or false if it is another frame, or not whole.
+func rawBlocks(stored []byte, size int) (parts [][]byte, ok bool) {
+	if size == 0 || len(stored) != rawFrameSize(size) || binary.LittleEndian.Uint32(stored) != zstdMagic || stored[4] != rawDescriptor ||
+		binary.LittleEndian.Uint32(stored[5:]) != uint32(size) {
+		return nil, false
+	}
+	sum := xxhash.New()
+	parts = make([][]byte, 0, (size+maxBlock-1)/maxBlock)
+	at := rawPrefix - 3
+	for left := size; left > 0; {
+		n := min(left, maxBlock)
+		left -= n
+		head := uint32(n) << 3
+		if left == 0 {
+			head |= 1
+		}
+		if h := stored[at:]; uint32(h[0])|uint32(h[1])<<8|uint32(h[2])<<16 != head {
+			return nil, false
+		}
+		part := stored[at+3:][:n:n]
+		sum.Write(part)
+		parts = append(parts, part)
+		at += 3 + n
+	}
+	return parts, binary.LittleEndian.Uint32(stored[at:]) == uint32(sum.Sum64())
 }

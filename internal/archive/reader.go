@@ -88,12 +88,12 @@ func (a *Reader) Cost(offset, length int64) (objectOffset, objectLength int64) {
 // (none for an empty stretch), and decrypts and decodes it in order, at most
 // two frames ahead of its reader. What it gives is checked: bytes that are not
 // what was written are an error that wraps tarn.ErrDamaged.
-func (a *Reader) Stretch(ctx context.Context, offset, length int64) (io.ReadCloser, error) {
+func (a *Reader) Stretch(ctx context.Context, offset, length int64) (*Stretch, error) {
 	if !a.inside(offset, length) {
 		return nil, fmt.Errorf("reading %d bytes from %d of an archive of %d: %w", length, offset, a.size, tarn.ErrDamaged)
 	}
 	if length == 0 {
-		return io.NopCloser(eof{}), nil
+		return &Stretch{}, nil
 	}
 	s := a.span(offset, length)
 	ctx, cancel := context.WithCancel(ctx)
@@ -102,15 +102,11 @@ func (a *Reader) Stretch(ctx context.Context, offset, length int64) (io.ReadClos
 		cancel()
 		return nil, err
 	}
-	d := &stretch{src: src, cancel: cancel, skip: offset - s.tar, left: length}
+	d := &Stretch{src: src, cancel: cancel, skip: offset - s.tar, left: length}
 	d.frames = frameReader{src: src, frames: a.frames[s.first:s.last], number: s.first}
 	if s.last-s.first > 1 {
-		d.ahead = make(chan []byte, 1)
+		d.ahead = make(chan decoded, 1)
 		d.done.Go(func() { d.decode(ctx) })
 	}
 	return d, nil
 }
-
-type eof struct{}
-
-func (eof) Read([]byte) (int, error) { return 0, io.EOF }

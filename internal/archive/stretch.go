@@ -41,27 +41,52 @@ type frameReader struct {
 	number int // of the first in the archive
 }
 
-// next returns the content of the next frame, in a buffer that the caller
-// gives back.
-func (r *frameReader) next() ([]byte, error) {
+// decoded is the content of a frame, in parts of a buffer that goes back when they are read.
+type decoded struct {
+	buf   []byte
+	parts [][]byte
+}
+
+func (d *decoded) recycle() {
+	if d.buf != nil {
+		giveBuffer(d.buf)
+	}
+	*d = decoded{}
+}
+
+// next returns the content of the next frame.
+func (r *frameReader) next() (decoded, error) {
 	f := r.frames[0]
 	stored := takeBuffer()
-	defer func() { giveBuffer(stored) }()
 	if cap(stored) < int(f.Compressed) {
 		stored = make([]byte, f.Compressed)
 	}
 	stored = stored[:f.Compressed]
 	if _, err := io.ReadFull(r.src, stored); err != nil {
-		return nil, fmt.Errorf("reading frame %d of an archive: %w", r.number, noEOF(err))
+		giveBuffer(stored)
+		return decoded{}, fmt.Errorf("reading frame %d of an archive: %w", r.number, noEOF(err))
 	}
-	raw, err := decodeFrame(takeBuffer(), stored, int(f.Uncompressed))
+	content, err := decode(stored, int(f.Uncompressed))
 	if err != nil {
-		giveBuffer(raw)
-		return nil, fmt.Errorf("decoding frame %d of an archive: %w: %w", r.number, tarn.ErrDamaged, err)
+		return decoded{}, fmt.Errorf("decoding frame %d of an archive: %w: %w", r.number, tarn.ErrDamaged, err)
 	}
 	r.frames = r.frames[1:]
 	r.number++
-	return raw, nil
+	return content, nil
+}
+
+// decode decodes a frame in a buffer, which it takes over.
+func decode(stored []byte, size int) (decoded, error) {
+	if parts, ok := rawBlocks(stored, size); ok {
+		return decoded{stored, parts}, nil
+	}
+	raw, err := decodeFrame(takeBuffer(), stored, size)
+	giveBuffer(stored)
+	if err != nil {
+		giveBuffer(raw)
+		return decoded{}, err
+	}
+	return decoded{raw, [][]byte{raw}}, nil
 }
 
 // decodeFrame decodes one frame whose content must have size bytes. The frame's
@@ -83,99 +108,137 @@ func decodeFrame(dst, stored []byte, size int) ([]byte, error) {
 	return raw, err
 }
 
-// stretch is what Stretch returns.
-type stretch struct {
+// Stretch reads a stretch of the tar stream of an archive. Close ends it.
+type Stretch struct {
 	src    io.Closer
 	cancel context.CancelFunc
 	frames frameReader
-	ahead  chan []byte // frames that decode has decoded; nil if Read does it itself
+	ahead  chan decoded // frames that decode has decoded; nil if Read does it itself
 	done   sync.WaitGroup
-	failed error  // of decode, once ahead is closed
-	whole  []byte // the frame that is being read
-	rest   []byte // of whole
-	skip   int64  // bytes of the first frame before the stretch
+	failed error   // of decode, once ahead is closed
+	frame  decoded // that is being read; parts are those that are left of it
+	skip   int64   // bytes of the first frame before the stretch
 	left   int64
 	err    error
 	closed bool
 }
 
 // decode decodes ahead of the reader.
-func (d *stretch) decode(ctx context.Context) {
+func (d *Stretch) decode(ctx context.Context) {
 	defer close(d.ahead)
 	for len(d.frames.frames) > 0 {
-		raw, err := d.frames.next()
+		f, err := d.frames.next()
 		if err != nil {
 			d.failed = err
 			return
 		}
 		select {
-		case d.ahead <- raw:
+		case d.ahead <- f:
 		case <-ctx.Done():
 			d.failed = ctx.Err()
-			giveBuffer(raw)
+			f.recycle()
 			return
 		}
 	}
 }
 
-// frame returns the next frame.
-func (d *stretch) frame() ([]byte, error) {
+// advance takes the next frame.
+func (d *Stretch) advance() (err error) {
+	d.frame.recycle()
 	if d.ahead == nil {
-		return d.frames.next()
+		d.frame, err = d.frames.next()
+	} else if f, ok := <-d.ahead; ok {
+		d.frame = f
+	} else {
+		err = d.failed
 	}
-	if raw, ok := <-d.ahead; ok {
-		return raw, nil
+	for err == nil && d.skip > 0 {
+		n := min(d.skip, int64(len(d.frame.parts[0])))
+		d.take(int(n))
+		d.skip -= n
 	}
-	return nil, d.failed
+	return err
+}
+
+// take removes the first n bytes of the first part.
+func (d *Stretch) take(n int) {
+	p := d.frame.parts
+	if p[0] = p[0][n:]; len(p[0]) == 0 {
+		d.frame.parts = p[1:]
+	}
+}
+
+// part returns the next bytes, at most most of them, which are valid until the
+// next call; none at the end.
+func (d *Stretch) part(most int64) ([]byte, error) {
+	switch {
+	case d.closed:
+		return nil, errClosed
+	case d.err != nil:
+		return nil, d.err
+	case d.left == 0:
+		return nil, nil
+	}
+	if len(d.frame.parts) == 0 {
+		if d.err = d.advance(); d.err != nil {
+			return nil, d.err
+		}
+	}
+	p := d.frame.parts[0]
+	p = p[:min(int64(len(p)), most, d.left)]
+	d.left -= int64(len(p))
+	d.take(len(p))
+	return p, nil
 }
 
 // Read implements io.Reader.
-func (d *stretch) Read(p []byte) (int, error) {
-	switch {
-	case d.closed:
-		return 0, errClosed
-	case d.err != nil:
-		return 0, d.err
-	case d.left == 0:
-		return 0, io.EOF
-	case len(p) == 0:
+func (d *Stretch) Read(b []byte) (int, error) {
+	if len(b) == 0 && d.err == nil && !d.closed && d.left > 0 {
 		return 0, nil
 	}
-	if len(d.rest) == 0 {
-		d.recycle()
-		if d.whole, d.err = d.frame(); d.err != nil {
-			return 0, d.err
-		}
-		d.rest = d.whole[d.skip:]
-		d.skip = 0
+	p, err := d.part(int64(len(b)))
+	if err == nil && len(p) == 0 {
+		err = io.EOF
 	}
-	n := copy(p[:min(int64(len(p)), d.left)], d.rest)
-	d.rest = d.rest[n:]
-	d.left -= int64(n)
-	return n, nil
+	return copy(b, p), err
 }
 
-func (d *stretch) recycle() {
-	if d.whole != nil {
-		giveBuffer(d.whole)
+// CopyTo writes the next n bytes to w, without a copy on their way;
+// io.ErrUnexpectedEOF if there are fewer.
+func (d *Stretch) CopyTo(w io.Writer, n int64) error {
+	for n > 0 {
+		p, err := d.part(n)
+		if err == nil && len(p) == 0 {
+			err = io.ErrUnexpectedEOF
+		}
+		if err != nil {
+			return err
+		}
+		if _, err := w.Write(p); err != nil {
+			return err
+		}
+		n -= int64(len(p))
 	}
-	d.whole, d.rest = nil, nil
+	return nil
 }
 
 // Close ends the reading, also before its end.
-func (d *stretch) Close() error {
+func (d *Stretch) Close() error {
 	if d.closed {
 		return nil
 	}
 	d.closed = true
+	if d.src == nil {
+		return nil
+	}
 	d.cancel()
 	if d.ahead != nil {
-		for raw := range d.ahead {
-			giveBuffer(raw)
+		for f := range d.ahead {
+			f.recycle()
 		}
 		d.done.Wait()
 	}
-	d.recycle()
+	d.frame.recycle()
 	if err := d.src.Close(); err != nil && !errors.Is(err, context.Canceled) {
 		return fmt.Errorf("closing an archive: %w", err)
 	}

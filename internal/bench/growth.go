@@ -7,46 +7,55 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
 // growth measures tarn on sets that grow: time should be linear and memory flat.
 func growth(ctx context.Context, o options) error {
-	g := grower{options: o, tool: tarnTool(o.tarn)}
+	g := grower{bench: bench{options: o}, tool: tarnTool(o.tarn)}
 	fmt.Fprintf(&g.table, "Measured on %s.\n\n| set | action | seconds | a unit | peak MB |\n|---|---|---|---|---|\n", machine())
-	for _, n := range o.files {
-		if err := g.manyFiles(ctx, n); err != nil {
-			return err
-		}
-	}
 	for _, n := range o.sizes {
 		if err := g.manyBytes(ctx, n); err != nil {
 			return err
 		}
+	}
+	// Last, and one tree that grows: many deletions make a disk slow for what comes next.
+	defer os.RemoveAll(g.many())
+	defer os.RemoveAll(g.home())
+	slices.Sort(o.files)
+	made := int64(0)
+	for _, n := range o.files {
+		if err := g.manyFiles(ctx, made, n); err != nil {
+			return err
+		}
+		made = n
 	}
 	fmt.Print(g.table.String())
 	return replace(o.out, "growth", g.table.String())
 }
 
 type grower struct {
-	options
+	bench
 	tool  tool
 	table strings.Builder
 }
 
-// manyFiles measures n files of 100 bytes in folders of 1,000, which are in 1,000 folders at most each.
-func (g *grower) manyFiles(ctx context.Context, n int64) error {
-	source := filepath.Join(g.dir, "many")
-	defer os.RemoveAll(source)
-	rnd := rand.New(rand.NewPCG(3, 4))
-	for i := range n {
+func (g *grower) many() string { return filepath.Join(g.dir, "many") }
+func (g *grower) home() string { return filepath.Join(g.dir, "home", "growth") }
+
+// manyFiles measures n files of 100 bytes in folders of 1,000, of which 250 are
+// in a folder each, and made are there already.
+func (g *grower) manyFiles(ctx context.Context, made, n int64) error {
+	source := g.many()
+	rnd := rand.New(rand.NewPCG(3, uint64(made)))
+	for i := made; i < n; i++ {
 		path := filepath.Join(source, fmt.Sprintf("part%02d", i/250_000), fmt.Sprintf("folder%03d", i/1000%250), fmt.Sprintf("file%07d", i))
 		if err := writeFile(path, strings.NewReader(fmt.Sprintf("%d %0*d\n", i, 20+rnd.IntN(80), rnd.Int64())), int(i%100_000)); err != nil {
 			return err
 		}
 	}
-	home := filepath.Join(g.dir, "home", "growth")
-	defer os.RemoveAll(home)
+	home := g.home()
 	if err := g.start(ctx, home); err != nil {
 		return err
 	}
@@ -88,8 +97,7 @@ func (g *grower) manyBytes(ctx context.Context, n int64) error {
 			return err
 		}
 	}
-	home := filepath.Join(g.dir, "home", "growth")
-	defer os.RemoveAll(home)
+	home := g.home()
 	if err := g.start(ctx, home); err != nil {
 		return err
 	}
@@ -121,8 +129,7 @@ func (h *halfNoise) Read(b []byte) (int, error) {
 }
 
 func (g *grower) start(ctx context.Context, home string) error {
-	b := bench{options: g.options}
-	if err := b.fresh(ctx, g.tool, home, g.tool.init); err != nil {
+	if err := g.fresh(ctx, g.tool, home, g.tool.init); err != nil {
 		return err
 	}
 	return settle(ctx)
@@ -130,9 +137,11 @@ func (g *grower) start(ctx context.Context, home string) error {
 
 // step runs a command and adds a row.
 func (g *grower) step(ctx context.Context, home, name, what string, units float64, unit string, c command) error {
-	if err := settle(ctx); err != nil {
+	done, err := g.begin(ctx)
+	if err != nil {
 		return err
 	}
+	defer done()
 	c.env = append(c.env, g.tool.env(home)...)
 	_, m, err := c.run(ctx)
 	if err != nil {

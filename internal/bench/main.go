@@ -10,6 +10,8 @@
 // Sets are read into the page cache before each round, and the disk is synced
 // before each command, so that no tool pays for another's writes.
 //
+// A round that was measured stays in results.json there: with -resume an interrupted run goes on.
+//
 // With -growth it measures tarn alone on sets that grow (goal: time linear, memory flat).
 package main
 
@@ -30,7 +32,8 @@ type options struct {
 	runs           int
 	tools, sets    []string
 	s3             bool
-	growth         bool
+	growth, resume bool
+	turns          string
 	files, sizes   []int64
 }
 
@@ -53,6 +56,8 @@ func parse() options {
 	flag.StringVar(&tools, "tools", "", "tools to run, by the first word of their names (default: all that are there)")
 	flag.StringVar(&sets, "sets", "data,small", "data sets")
 	flag.BoolVar(&o.s3, "s3", true, "also back up to S3 on loopback (needs versitygw)")
+	flag.BoolVar(&o.resume, "resume", false, "go on with the rounds that a run before has saved in -dir, of the same program")
+	flag.StringVar(&o.turns, "turns", "", "file whose lock is held while something is measured, so that other work on the machine (flock FILE …) takes turns")
 	flag.BoolVar(&o.growth, "growth", false, "measure growth instead, tarn alone")
 	flag.StringVar(&files, "files", "100000,1000000,5000000", "with -growth: numbers of files")
 	flag.StringVar(&sizes, "sizes", "1,10,50", "with -growth: gigabytes of a first backup")
@@ -103,7 +108,10 @@ func run(ctx context.Context, o options) error {
 
 // compare runs all rounds and prints the tables.
 func compare(ctx context.Context, o options) error {
-	b := bench{options: o, results: map[key][]measure{}, stored: map[key]int64{}, requests: map[key]int{}}
+	b := bench{options: o, results: map[key][]measure{}, stored: map[key]int64{}, requests: map[key]int{}, done: map[string]bool{}}
+	if err := b.load(); err != nil {
+		return err
+	}
 	for _, t := range tools(o.tarn) {
 		if len(o.tools) > 0 && !slices.Contains(o.tools, strings.Fields(t.name)[0]) {
 			continue

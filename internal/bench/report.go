@@ -8,7 +8,6 @@ import (
 	"runtime"
 	"slices"
 	"strings"
-	"time"
 )
 
 // median returns the middle of the values, or 0 of none.
@@ -55,9 +54,13 @@ func (b *bench) memory(tool, set string) int64 {
 // report prints the tables, and puts them into the page if one is named.
 func (b *bench) report(w io.Writer) error {
 	var out bytes.Buffer
-	fmt.Fprintf(&out, "Measured on %s: %s, %d rounds, in one run of `make bench`.\n\n", time.Now().Format(time.DateOnly), machine(), b.runs)
-	for _, v := range slices.Concat(b.versions, b.absent) {
-		fmt.Fprintf(&out, "- %s\n", v)
+	fmt.Fprintf(&out, "Measured on %s: %s, %d rounds of `make bench`.\n\n", strings.Join(b.dates, ", "), machine(), b.runs)
+	for i, v := range slices.Concat(b.versions, b.absent) {
+		fmt.Fprintf(&out, "- %s", v)
+		if i < len(b.versions) {
+			fmt.Fprint(&out, b.fewer(b.tools[i].name))
+		}
+		fmt.Fprintln(&out)
 	}
 	for _, s := range b.sets {
 		fmt.Fprintf(&out, "\n**%s**: %d files, %.2f GB. Medians; in brackets tarn's time by the peer's, the median of the ratios within each round.\n\n", s.Name, s.Files, float64(s.Bytes)/1e9)
@@ -75,6 +78,20 @@ func (b *bench) report(w io.Writer) error {
 		return err
 	}
 	return replace(b.out, "bench", out.String())
+}
+
+// fewer says so of a tool that was not in each round.
+func (b *bench) fewer(tool string) string {
+	rounds := 0
+	for k, all := range b.results {
+		if k.tool == tool {
+			rounds = max(rounds, len(all))
+		}
+	}
+	if rounds == b.runs {
+		return ""
+	}
+	return fmt.Sprintf(" (in %d of %d rounds)", rounds, b.runs)
 }
 
 func (b *bench) table(out io.Writer, set string) {

@@ -39,7 +39,8 @@ type bench struct {
 	requests map[key]int       // of one backup to S3
 	oneFile  struct{ bytes, requests int64 }
 
-	discarded int // folders
+	done  map[string]bool // rounds of a tool that are whole
+	dates []string        // of them
 }
 
 // round lets each tool do each thing once.
@@ -48,6 +49,10 @@ func (b *bench) round(ctx context.Context, s set, round int) error {
 		return err
 	}
 	for _, t := range b.tools {
+		name := fmt.Sprintf("%s %d %s", s.Name, round, t.name)
+		if b.done[name] {
+			continue
+		}
 		home := filepath.Join(b.dir, "home", strings.Fields(t.name)[0])
 		if err := b.local(ctx, t, s, home); err != nil {
 			return err
@@ -58,6 +63,9 @@ func (b *bench) round(ctx context.Context, s set, round int) error {
 			}
 		}
 		if err := b.discard(home); err != nil {
+			return err
+		}
+		if err := b.save(name); err != nil {
 			return err
 		}
 	}
@@ -73,8 +81,11 @@ func (b *bench) discard(dir string) error {
 	if err := os.MkdirAll(trash, 0o777); err != nil {
 		return err
 	}
-	away := filepath.Join(trash, fmt.Sprintf("%d-%s", b.discarded, filepath.Base(dir)))
-	b.discarded++
+	away, err := os.MkdirTemp(trash, "")
+	if err != nil {
+		return err
+	}
+	away = filepath.Join(away, filepath.Base(dir))
 	if err := os.Rename(dir, away); errors.Is(err, fs.ErrNotExist) {
 		return nil
 	} else if err != nil {
@@ -94,11 +105,26 @@ func (b *bench) discard(dir string) error {
 	})
 }
 
+// begin waits until it is this program's turn and the disk has settled.
+func (b *bench) begin(ctx context.Context) (func(), error) {
+	done, err := turn(b.turns)
+	if err != nil {
+		return nil, err
+	}
+	if err := settle(ctx); err != nil {
+		done()
+		return nil, err
+	}
+	return done, nil
+}
+
 // timed runs a command after the disk has settled, and notes what it took.
 func (b *bench) timed(ctx context.Context, t tool, s set, a action, home string, c command) (string, error) {
-	if err := settle(ctx); err != nil {
+	done, err := b.begin(ctx)
+	if err != nil {
 		return "", err
 	}
+	defer done()
 	if t.env != nil {
 		c.env = append(c.env, t.env(home)...)
 	}
@@ -216,8 +242,13 @@ func (b *bench) toServer(ctx context.Context, t tool, s set, home string, to ser
 	if t.env != nil {
 		c.env = append(c.env, t.env(home)...)
 	}
+	done, err := b.begin(ctx)
+	if err != nil {
+		return err
+	}
+	defer done()
 	begin()
-	_, _, err := c.run(ctx)
+	_, _, err = c.run(ctx)
 	return err
 }
 

@@ -11,6 +11,7 @@ import (
 	"sync"
 
 	"github.com/tarn-backup/tarn"
+	"github.com/tarn-backup/tarn/internal/archive"
 )
 
 const (
@@ -124,7 +125,7 @@ func (r *run) fetchOnce(ctx context.Context, s stretch) (done int, err error) {
 	at := start
 	for done < len(s.jobs) {
 		j := s.jobs[done]
-		if _, err := io.CopyN(io.Discard, src, j.at.Offset-at); err != nil {
+		if err := src.CopyTo(io.Discard, j.at.Offset-at); err != nil {
 			return done, archiveError(s.archive, err)
 		}
 		n := 1
@@ -142,7 +143,7 @@ func (r *run) fetchOnce(ctx context.Context, s stretch) (done int, err error) {
 
 // write writes one content to all files that have it. The error is one of
 // reading; what goes wrong with a file is that file's problem, unless fatal.
-func (r *run) write(ctx context.Context, jobs []job, src io.Reader) error {
+func (r *run) write(ctx context.Context, jobs []job, src *archive.Stretch) error {
 	if jobs[0].at.Size <= smallContent {
 		return r.writeSmall(ctx, jobs, src)
 	}
@@ -165,7 +166,7 @@ func (r *run) write(ctx context.Context, jobs []job, src io.Reader) error {
 		out.files, open = append(out.files, f), append(open, j)
 	}
 	out.failed = make([]error, len(open))
-	if err := copyContent(&out, src, jobs[0].at.Size); err != nil {
+	if err := src.CopyTo(&out, jobs[0].at.Size); err != nil {
 		abort()
 		return err
 	}
@@ -197,24 +198,6 @@ func (r *run) writeSmall(ctx context.Context, jobs []job, src io.Reader) error {
 type contentBuffer [smallContent]byte
 
 var contentBuffers = sync.Pool{New: func() any { return new(contentBuffer) }}
-
-// copyContent copies size bytes in pieces.
-func copyContent(out io.Writer, src io.Reader, size int64) error {
-	buf := contentBuffers.Get().(*contentBuffer)
-	defer contentBuffers.Put(buf)
-	for size > 0 {
-		p := buf[:min(size, int64(len(buf)))]
-		n, err := io.ReadFull(src, p)
-		if _, err := out.Write(p[:n]); err != nil {
-			return err
-		}
-		if err != nil {
-			return err
-		}
-		size -= int64(n)
-	}
-	return nil
-}
 
 // commit ends a file, which err, if it is not nil, has befallen already. Only a
 // fatal error is returned.
