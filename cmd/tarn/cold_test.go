@@ -125,6 +125,7 @@ type planDoc struct {
 				Amount       float64
 			}
 		}
+		Most struct{ Total float64 }
 	}
 }
 
@@ -169,13 +170,17 @@ func TestColdBill(t *testing.T) {
 				t.Run(fmt.Sprintf("%s of %q in %s", class, what, tier), func(t *testing.T) {
 					p := newColdPerson(t, class)
 					args := []string{"restore", "latest", "--target", "back", "--tier", tier, "--days", "5", "--yes", "--json"}
-					if what != "" {
-						args = append(args, what)
-					}
-					plan := p.planOf(p.code(exitProblems, args...))
+					paths := strings.Fields(what)
+					args = append(args, paths...)
+					estimate := p.must(append([]string{"cost", "restore", "latest", "--days", "5", "--json"}, paths...)...)
+					before := p.billed()
+					asked := p.code(exitProblems, args...)
+					plan := p.planOf(asked)
 					p.advance(48 * time.Hour)
-					p.code(exitDone, args...)
+					fetched := p.code(exitDone, args...)
 					p.advance(30 * 24 * time.Hour)
+					p.compareCost(&plan, tier, before, asked+fetched, class == "GLACIER")
+					p.compareEstimate(&plan, tier, document(t, estimate))
 					if n := len(p.requests("RestoreObject")); n != archives || plan.Ask != archives {
 						t.Errorf("%d thaws were planned, %d asked for, want %d", plan.Ask, n, archives)
 					}
@@ -225,6 +230,90 @@ func (p *coldPerson) compareBill(plan *planDoc, class, tier string, varies bool)
 	}
 	if int64(len(gets)) != plan.Gets || out != plan.Fetched || out == 0 {
 		p.t.Errorf("planned %d requests for %d bytes, made %d for %d", plan.Gets, plan.Fetched, len(gets), out)
+	}
+}
+
+// billed is what the lab has billed so far for all but keeping objects, and how
+// much of that is for copies.
+func (p *coldPerson) billed() (sum struct{ all, copies float64 }) {
+	p.t.Helper()
+	bill, err := p.lab.Bill()
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	for _, l := range bill.Lines {
+		f, _ := l.Amount.Float64()
+		switch l.Item {
+		case s3lab.ItemStorage, s3lab.ItemOverhead, s3lab.ItemParts:
+			continue
+		case s3lab.ItemCopy:
+			sum.copies += f
+		}
+		sum.all += f
+	}
+	return sum
+}
+
+// compareCost compares what the runs of a restore say that they have cost, all
+// requests included, with what the lab bills, and that with the most that was planned.
+func (p *coldPerson) compareCost(plan *planDoc, tier string, before struct{ all, copies float64 }, out string, varies bool) {
+	p.t.Helper()
+	var said, copies float64
+	runs := 0
+	for line := range strings.Lines(out) {
+		var doc struct {
+			Type  string
+			Total float64
+			Lines []struct {
+				Group  string
+				Amount float64
+			}
+		}
+		if err := json.Unmarshal([]byte(line), &doc); err != nil || doc.Type != "cost" {
+			continue
+		}
+		runs++
+		said += doc.Total
+		for _, l := range doc.Lines {
+			if l.Group == string(price.GroupCopy) {
+				copies += l.Amount
+			}
+		}
+	}
+	now := p.billed()
+	got, want := said-copies, now.all-now.copies-(before.all-before.copies)
+	if runs != 2 || math.Abs(got-want) > 1e-9 {
+		p.t.Errorf("%d runs say that they cost %.12f beside copies, the lab bills %.12f", runs, got, want)
+	}
+	if diff := math.Abs(copies - (now.copies - before.copies)); diff > 1e-8 && (!varies || diff > copies/5) {
+		p.t.Errorf("copies: said %.12f, billed %.12f", copies, now.copies-before.copies)
+	}
+	for _, o := range plan.Offers {
+		if strings.EqualFold(o.Tier, tier) && o.Most.Total < now.all-before.all {
+			p.t.Errorf("at most %.12f was planned, and %.12f is billed", o.Most.Total, now.all-before.all)
+		}
+	}
+}
+
+// compareEstimate compares what cost restore says with the plan of the restore.
+func (p *coldPerson) compareEstimate(plan *planDoc, tier string, doc map[string]any) {
+	p.t.Helper()
+	text, err := json.Marshal(map[string]any{"offers": doc["plans"]})
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	var estimate planDoc
+	if err := json.Unmarshal(text, &estimate); err != nil {
+		p.t.Fatal(err)
+	}
+	for _, group := range []price.Group{price.GroupRetrieval, price.GroupCopy, price.GroupTransfer} {
+		got, want := estimate.sum(p.t, tier, group, ""), plan.sum(p.t, tier, group, "")
+		if math.Abs(got-want) > max(1e-12, want/1000) { // some seconds of a copy
+			p.t.Errorf("%s: cost restore says %.12f, restore %.12f", group, got, want)
+		}
+	}
+	if got := fmt.Sprint(doc["fetched_bytes"]); got != fmt.Sprint(plan.Fetched) || fmt.Sprint(doc["archives"]) != fmt.Sprint(plan.Ask) {
+		p.t.Errorf("cost restore plans %v archives and %s bytes, restore %d and %d", doc["archives"], got, plan.Ask, plan.Fetched)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/tarn-backup/tarn"
+	"github.com/tarn-backup/tarn/internal/bill"
 	"github.com/tarn-backup/tarn/internal/cold"
 	"github.com/tarn-backup/tarn/internal/price"
 	"github.com/tarn-backup/tarn/internal/restore"
@@ -14,11 +15,9 @@ import (
 // coldView is the state of a repository's archives, and what they cost.
 type coldView struct {
 	*cold.Listing
-	byID    map[tarn.ArchiveID]cold.Object
-	keys    map[tarn.ArchiveID]string
-	lists   int64         // requests so far
-	prices  *price.Prices // nil if none are known
-	unknown error         // why none are
+	byID map[tarn.ArchiveID]cold.Object
+	keys map[tarn.ArchiveID]string
+	*money
 }
 
 // look looks at the archives of a repository in S3; nil for one in a folder,
@@ -27,10 +26,9 @@ func (g *globals) look(ctx context.Context, o *opened) (*coldView, error) {
 	if !inS3(o.location) {
 		return nil, nil
 	}
-	v := &coldView{}
-	v.prices, v.unknown = g.prices(o.Storage().Location(), "")
-	if v.unknown != nil && g.priceOf != "" {
-		return nil, v.unknown
+	v := &coldView{money: g.money(o.Storage())}
+	if v.why != nil && g.priceOf != "" {
+		return nil, v.why
 	}
 	return v, v.again(ctx, g, o)
 }
@@ -48,7 +46,6 @@ func (v *coldView) again(ctx context.Context, g *globals, o *opened) error {
 // take makes a listing the newest.
 func (v *coldView) take(o *opened, l *cold.Listing) {
 	v.Listing = l
-	v.lists += l.Requests
 	v.byID, v.keys = map[tarn.ArchiveID]cold.Object{}, map[tarn.ArchiveID]string{}
 	for key, obj := range l.Objects {
 		if id, err := o.ArchiveOf(key); err == nil {
@@ -99,16 +96,19 @@ func (v *coldView) any(needs []restore.Need, states ...cold.State) bool {
 	return slices.ContainsFunc(v.archives(needs), func(a cold.Archive) bool { return slices.Contains(states, a.State) })
 }
 
-// read counts what a restore has read.
-func (v *coldView) read(u *price.Usage, reads map[string]restore.Read) error {
-	for key, n := range reads {
-		obj := v.Of(key)
-		if obj.State == cold.Warm {
-			u.Read(obj.Class, n.Requests, n.Bytes)
-		} else if err := u.Request(price.GetObject, obj.Class, n.Requests); err != nil {
-			return err
-		}
-		u.TransferOut(n.Bytes)
+// beside is what the command has used so far, of which a plan knows nothing.
+func (v *coldView) beside() (price.Usage, error) {
+	if v.meter == nil {
+		return price.Usage{}, nil
 	}
-	return nil
+	return bill.Usage(v.meter.Metered())
+}
+
+// plan prices the reading of what is needed, and the thaw of what is frozen of it.
+func (v *coldView) plan(needs []restore.Need, r cold.Request) (p *cold.Plan, err error) {
+	r.Archives, r.Pages = v.archives(needs), v.Requests
+	if r.Beside, err = v.beside(); err != nil {
+		return nil, err
+	}
+	return cold.NewPlan(r, v.prices)
 }

@@ -19,8 +19,8 @@ type coldRestore struct {
 	cfg   restore.Config
 	flags restoreFlags
 	needs []restore.Need
-	usage price.Usage
-	acted bool // something was asked for or read
+	usage price.Usage // of thaws, beside the requests
+	acted bool        // something was asked for or read
 }
 
 // restoreCold restores from S3: it shows the price, thaws if that is accepted,
@@ -82,9 +82,11 @@ func (c *coldRestore) plan(ctx context.Context) error {
 		return err
 	}
 	c.needs = needs
-	p, err := cold.NewPlan(cold.Request{
-		Archives: c.view.archives(needs), Days: c.flags.days, Now: c.now(), Faster: c.flags.faster, Lists: c.view.lists,
-	}, c.view.prices)
+	r := cold.Request{Days: c.flags.days, Now: c.now(), Faster: c.flags.faster}
+	if c.flags.wait {
+		r.Poll = c.flags.poll
+	}
+	p, err := c.view.plan(needs, r)
 	if err != nil {
 		return err
 	}
@@ -127,9 +129,6 @@ func (c *coldRestore) fetch(ctx context.Context) (frozen int64, err error) {
 	if err != nil {
 		return 0, err
 	}
-	if err := c.view.read(&c.usage, res.Reads); err != nil {
-		return 0, err
-	}
 	c.reportRestore(cfg, res)
 	for _, hint := range hints() {
 		fmt.Fprintf(c.stderr, "      %s\n", hint)
@@ -150,13 +149,10 @@ func (c *coldRestore) wait(ctx context.Context) error {
 	}
 	c.say("waiting for %s, looking every %s; it can be ended and run again", formatCount(int64(len(keys)), "archive", "archives"), formatDuration(c.flags.poll))
 	w := &cold.Waiter{Storage: c.o.Storage(), Every: c.flags.poll, Now: c.now}
-	looks := int64(-1) // take counts the last one
-	w.Looked = func(l *cold.Listing) { looks += l.Requests }
 	l, err := w.Wait(ctx, keys)
 	if err != nil {
 		return err
 	}
-	c.view.lists += looks + 1 - l.Requests
 	c.view.take(c.o, l)
 	return nil
 }

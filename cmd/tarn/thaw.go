@@ -61,10 +61,7 @@ func (g *globals) thawSnapshot(ctx context.Context, filter *browse.Filter, args 
 			g.say("%s is a folder: nothing in it is ever cold", printable(o.location))
 			return nil
 		}
-		var none *progress
-		needs, would, err := restore.Needs(ctx, restore.Config{
-			Repo: o.Repo, Contents: o.contents, Snapshot: s, Paths: paths, Overwrite: restore.Changed, Log: g.log, Access: v.access, Problem: g.problems(&none),
-		})
+		needs, would, err := g.needs(ctx, o, v, s, paths)
 		if err != nil {
 			return err
 		}
@@ -84,9 +81,7 @@ func (g *globals) thawSnapshot(ctx context.Context, filter *browse.Filter, args 
 // thawNeeds prices what is needed, and thaws it if that is accepted.
 func (g *globals) thawNeeds(ctx context.Context, o *opened, v *coldView, f thawFlags, needs []restore.Need, would *restore.Result, dryRun bool) error {
 	now := g.now()
-	p, err := cold.NewPlan(cold.Request{
-		Archives: v.archives(needs), Days: f.days, Now: now, Keep: now.AddDate(0, 0, 1), Faster: f.faster, Lists: v.lists,
-	}, v.prices)
+	p, err := v.plan(needs, cold.Request{Days: f.days, Now: now, Keep: now.AddDate(0, 0, 1), Faster: f.faster})
 	if err != nil {
 		return err
 	}

@@ -15,6 +15,9 @@ import (
 	"github.com/tarn-backup/tarn/internal/storage"
 )
 
+// daysDefault is how long thawed copies are kept.
+const daysDefault = 7
+
 // thawFlags say what may be thawed, and for how much.
 type thawFlags struct {
 	tier    string
@@ -26,7 +29,7 @@ type thawFlags struct {
 
 func (f *thawFlags) register(fl *pflag.FlagSet) {
 	fl.StringVar(&f.tier, "tier", "", "speed of a thaw: bulk, standard or expedited (default: asks; with --yes bulk)")
-	fl.IntVar(&f.days, "days", 7, "days that thawed copies can be read")
+	fl.IntVar(&f.days, "days", daysDefault, "days that thawed copies can be read")
 	fl.BoolVarP(&f.yes, "yes", "y", false, "thaw without asking")
 	fl.StringVar(&f.maxCost, "max-cost", "", "refuse what costs more `DOLLARS`, before anything is spent")
 	fl.BoolVar(&f.faster, "faster", false, "thaw in --tier also what is being thawed in a slower one, which is paid for in addition")
@@ -63,8 +66,8 @@ func (f *thawFlags) within(v *coldView, o cold.Offer) error {
 		return err
 	}
 	switch err = o.Within(most); {
-	case errors.Is(err, price.ErrNoPrices) && v.unknown != nil:
-		return fmt.Errorf("--max-cost %s can't be kept: %w", f.maxCost, v.unknown)
+	case errors.Is(err, price.ErrNoPrices) && v.why != nil:
+		return fmt.Errorf("--max-cost %s can't be kept: %w", f.maxCost, v.why)
 	case err != nil:
 		return hinted{err, "Nothing was spent. Allow more, take a cheaper tier (--tier), or name fewer paths."}
 	}
@@ -173,9 +176,13 @@ func (g *globals) showPlan(v *coldView, p *cold.Plan, files, bytes int64) error 
 			parts = append(parts, fmt.Sprintf("%d %s (%s)", s.Archives, state, formatBytes(s.Bytes)))
 		}
 	}
-	g.say("%s (%s) in %s: %s", formatCount(files, "file", "files"), formatBytes(bytes), formatCount(int64(len(p.Archives)), "archive", "archives"), strings.Join(parts, ", "))
+	states := ""
+	if len(parts) > 0 {
+		states = ": " + strings.Join(parts, ", ")
+	}
+	g.say("%s (%s) in %s%s", formatCount(files, "file", "files"), formatBytes(bytes), formatCount(int64(len(p.Archives)), "archive", "archives"), states)
 	if v.prices == nil {
-		g.say("%s", printableError(v.unknown))
+		g.say("%s", v.none())
 	}
 	if len(p.Ask) == 0 && v.prices == nil {
 		return nil
@@ -186,7 +193,7 @@ func (g *globals) showPlan(v *coldView, p *cold.Plan, files, bytes int64) error 
 // printOffers prints what each tier costs, part by part.
 func (g *globals) printOffers(v *coldView, p *cold.Plan) error {
 	w := tabwriter.NewWriter(g.stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintf(w, "TIER\tREADY IN\tRETRIEVAL\tREQUESTS\tCOPY FOR %s\tTRANSFER\tTOTAL\t\n", strings.ToUpper(formatCount(int64(p.Days), "day", "days")))
+	fmt.Fprintf(w, "TIER\tREADY IN\tRETRIEVAL\tREQUESTS\tCOPY FOR %s\tTRANSFER\tTOTAL\tAT MOST\t\n", strings.ToUpper(formatCount(int64(p.Days), "day", "days")))
 	for _, o := range p.Offers {
 		tier, wait := strings.ToLower(string(o.Tier)), "?"
 		if tier == "" {
@@ -194,15 +201,18 @@ func (g *globals) printOffers(v *coldView, p *cold.Plan) error {
 		} else if o.Wait.To > 0 {
 			wait = formatWait(o.Wait)
 		}
-		cells := []string{"?", "?", "?", "?", "?"}
+		cells := []string{"?", "?", "?", "?", "?", "?"}
 		if b := o.Bill; b != nil {
-			cells = []string{b.Sum(price.GroupRetrieval).String(), b.Sum(price.GroupRequests).String(), b.Sum(price.GroupCopy).String(), b.Sum(price.GroupTransfer).String(), b.Total.String()}
+			cells = []string{b.Sum(price.GroupRetrieval).String(), b.Sum(price.GroupRequests).String(), b.Sum(price.GroupCopy).String(), b.Sum(price.GroupTransfer).String(), b.Total.String(), o.Most.Total.String()}
 		}
 		fmt.Fprintf(w, "%s\t%s\t%s\t\n", tier, wait, strings.Join(cells, "\t"))
 	}
 	err := w.Flush()
 	if v.prices != nil {
-		g.say("Prices of %s/%s as of %s. The first %s a month that leave are free, and count as unused.", v.prices.Provider, v.prices.Region, v.prices.Date, formatBytes(v.prices.FreeTransfer))
+		g.say("Prices of %s The first %s a month that leave are free, and count as unused.", v.source(), formatBytes(v.prices.FreeTransfer))
+	}
+	if v.prices != nil && len(p.Ask) > 0 {
+		g.say("S3 ends copies at midnight (UTC), up to a day later than asked for: AT MOST has that day, and is what --max-cost is compared with.")
 	}
 	return err
 }
@@ -227,23 +237,27 @@ func (g *globals) thaw(ctx context.Context, o *opened, p *cold.Plan, offer cold.
 	return res, err
 }
 
-// spent says what a command has used, and what that comes to.
-func (g *globals) spent(v *coldView, u *price.Usage) error {
-	if err := u.Request(price.ListObjects, "", v.lists); err != nil {
-		return err
-	}
+// spent says what a command has used, by the storage's meter, and what that
+// comes to; thawed is what thaws have used beside their requests.
+func (g *globals) spent(v *coldView, thawed *price.Usage) error {
 	if v.prices == nil {
 		if v.Cold > 0 && !g.json {
-			g.say("%s", printableError(v.unknown))
+			g.say("%s", v.none())
 		}
 		return nil
 	}
-	bill, err := v.prices.Bill(*u, 0)
+	u, err := v.beside()
+	if err != nil {
+		return err
+	}
+	u.Add(*thawed)
+	bill, err := v.prices.Bill(u, 0)
 	if err != nil {
 		return fmt.Errorf("pricing what was done: %w", err)
 	}
+	m := v.meter.Metered()
 	if g.json {
-		return g.printJSON(map[string]any{"type": "cost", "total": bill.Total, "lines": orEmpty(bill.Lines)})
+		return g.printJSON(map[string]any{"type": "cost", "requests": m.Count(), "bytes_down": m.Down, "total": bill.Total, "lines": orEmpty(bill.Lines)})
 	}
 	var parts []string
 	for _, group := range price.Groups {
@@ -255,6 +269,6 @@ func (g *globals) spent(v *coldView, u *price.Usage) error {
 	if len(parts) > 1 {
 		detail = " (" + strings.Join(parts, ", ") + ")"
 	}
-	g.say("cost: %s%s", bill.Total, detail)
+	g.say("cost: %s, %s down: %s%s", formatCount(m.Count(), "request", "requests"), formatBytes(m.Down), bill.Total, detail)
 	return nil
 }

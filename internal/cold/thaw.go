@@ -30,11 +30,12 @@ type Result struct {
 	Requested int64 `json:"requested"` // archives whose thaw began, or whose copy lasts longer
 	Bytes     int64 `json:"bytes"`     // of them
 	// Running are archives of which S3 says that they are being thawed in a
-	// tier that is no slower. Each such answer is a request.
+	// tier that is no slower.
 	Running int64 `json:"running"`
 	Gone    int64 `json:"gone"` // archives that are not in the storage any more
 	Left    int64 `json:"left"` // archives that were not asked for, after an error
-	// Usage is what the bill counts of all that.
+	// Usage is what the bill counts of all that beside the requests, which the
+	// storage's meter counts: what is retrieved, and the copies.
 	Usage price.Usage `json:"-"`
 }
 
@@ -95,7 +96,7 @@ func (t *thawing) all(ctx context.Context) error {
 
 // one asks for one archive.
 func (t *thawing) one(ctx context.Context, a Archive) error {
-	err := t.storage.Thaw(ctx, a.Key, storage.ThawOptions{Days: t.plan.Days, Tier: t.opts.Tier})
+	err := t.storage.Thaw(ctx, a.Key, storage.ThawOptions{Days: t.plan.Days, Tier: t.opts.Tier, Class: a.Class})
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	r := &t.result
@@ -103,10 +104,9 @@ func (t *thawing) one(ctx context.Context, a Archive) error {
 	case err == nil:
 		r.Requested++
 		r.Bytes += a.Size
-		t.plan.asking(&r.Usage, a, t.opts.Tier)
+		t.plan.thawing(&r.Usage, a, t.opts.Tier, usually)
 	case errors.Is(err, tarn.ErrThawing):
 		r.Running++
-		r.Usage.Thaw(a.Class, price.Tier(t.opts.Tier), 1, 0)
 	case errors.Is(err, fs.ErrNotExist):
 		r.Gone++
 	default:

@@ -69,12 +69,15 @@ func (m *meter) begin(r *request) (Event, *Error) {
 	switch e.Op {
 	case "PutObject", "CopyObject", "CreateMultipartUpload":
 		e.Class = classAsked(r)
-	case "CompleteMultipartUpload":
+	case "CompleteMultipartUpload", "UploadPart", "UploadPartCopy":
 		g.ledger.read(func(time.Time) {
 			if u := g.uploads[r.param("uploadId")]; u != nil {
 				e.Class = u.class
 			}
 		})
+		if e.Op != "CompleteMultipartUpload" {
+			e.Class = partClass(e.Class)
+		}
 	case "GetObject", "HeadObject", "RestoreObject":
 		if o := g.info(place{r.bucket, r.key}); o != nil {
 			e.Class, e.Size = o.Class, o.Size

@@ -45,8 +45,8 @@ type billedAs struct {
 
 type billedKey struct{}
 
-// billAs notes the class that the requests of a Put bill at: of its parts and of
-// its completion the headers don't tell.
+// billAs notes the class that the requests of a Put or a Thaw bill at: of parts,
+// of their completion and of RestoreObject the headers don't tell.
 func billAs(ctx context.Context, class tarn.Class) context.Context {
 	return context.WithValue(ctx, billedKey{}, billedAs{class: class})
 }
