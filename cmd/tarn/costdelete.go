@@ -94,7 +94,7 @@ func (g *globals) freed(ctx context.Context, o *opened, m *money, s *repo.Snapsh
 		if !ok {
 			continue // check says what is missing
 		}
-		if err := h.Add(g.listed(obj)); err != nil {
+		if err := h.Add(g.listed(o.Storage(), obj)); err != nil {
 			return nil, err
 		}
 	}

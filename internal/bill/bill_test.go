@@ -47,7 +47,7 @@ func TestEstimate(t *testing.T) {
 		t.Errorf("%d requests, want %d; %d bytes, %d days", c.Requests, want, c.Up, c.Days)
 	}
 	// 200 MiB for 90 days of 24 hours in months of 730
-	is(t, "owed", c.Owed, ratOf(200<<20, "0.0036", 90*24))
+	is(t, "owed", c.Owed, ratOf(200<<20+64<<10, "0.0036", 90*24))
 	sum, _ := new(big.Rat).SetString("0")
 	for _, part := range []string{ratOf(200<<20, "0.0036", 730), ratOf(64<<10, "0.0036", 730), ratOf(16<<10, "0.023", 730), ratOf(1<<10, "0.023", 730), ratOf(1<<20, "0.023", 730)} {
 		r, _ := new(big.Rat).SetString(part)
@@ -114,7 +114,7 @@ func TestHolding(t *testing.T) {
 	if err != nil || len(rows) != 4 {
 		t.Fatalf("%+v, %v", rows, err)
 	}
-	is(t, "owed", rows[1].Owed, ratOf(1<<30, "0.00099", 150*24))
+	is(t, "owed", rows[1].Owed, ratOf(1<<30+32<<10, "0.00099", 150*24))
 	if rows[1].Days != 150 || rows[1].Objects != 2 || rows[0].Class != tarn.Standard || !rows[2].Metadata || rows[3].Class != tarn.Glacier {
 		t.Errorf("%+v", rows)
 	}

@@ -62,13 +62,14 @@ type Listing struct {
 const pageSize = 1000
 
 // List looks at all archives of a repository, with a request for 1,000 of them.
+// Where the storage tells the time, that counts, and not now.
 func List(ctx context.Context, s storage.Storage, now time.Time) (*Listing, error) {
 	l := &Listing{Objects: map[string]Object{}}
 	for o, err := range s.List(ctx, "archives/") {
 		if err != nil {
 			return nil, fmt.Errorf("looking at the archives: %w", err)
 		}
-		c := stateOf(o, now)
+		c := stateOf(o, storage.TimeOf(s, now))
 		if c.State != Warm {
 			l.Cold++
 		}
