@@ -147,13 +147,18 @@ func (c *coldRestore) wait(ctx context.Context) error {
 			keys = append(keys, a.Key)
 		}
 	}
-	c.say("waiting for %s, looking every %s; it can be ended and run again", formatCount(int64(len(keys)), "archive", "archives"), formatDuration(c.flags.poll))
-	w := &cold.Waiter{Storage: c.o.Storage(), Every: c.flags.poll, Now: c.now}
+	return c.waitFor(ctx, c.o, c.view, keys, c.flags.poll)
+}
+
+// waitFor waits until one of the archives can be read, or none is being thawed.
+func (g *globals) waitFor(ctx context.Context, o *opened, v *coldView, keys []string, poll time.Duration) error {
+	g.say("waiting for %s, looking every %s; it can be ended and run again", formatCount(int64(len(keys)), "archive", "archives"), formatDuration(poll))
+	w := &cold.Waiter{Storage: o.Storage(), Every: poll, Now: g.now}
 	l, err := w.Wait(ctx, keys)
 	if err != nil {
 		return err
 	}
-	c.view.take(c.o, l)
+	v.take(o, l)
 	return nil
 }
 

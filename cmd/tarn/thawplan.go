@@ -181,7 +181,7 @@ func (g *globals) showPlan(v *coldView, p *cold.Plan, files, bytes int64) error 
 		states = ": " + strings.Join(parts, ", ")
 	}
 	g.say("%s (%s) in %s%s", formatCount(files, "file", "files"), formatBytes(bytes), formatCount(int64(len(p.Archives)), "archive", "archives"), states)
-	if v.prices == nil {
+	if v.why != nil {
 		g.say("%s", v.none())
 	}
 	if len(p.Ask) == 0 && v.prices == nil {

@@ -304,5 +304,5 @@ func ParseTier(s string) (storage.Tier, error) {
 // Soonest compares archives by how soon they have to be read: those that can
 // be first, in order of the end of their copies.
 func Soonest(a, b Object) int {
-	return cmp.Or(cmp.Compare(slices.Index(states, a.State), slices.Index(states, b.State)), a.Until.Compare(b.Until), cmp.Compare(a.Key, b.Key))
+	return cmp.Or(Nearer(a.State, b.State), a.Until.Compare(b.Until), cmp.Compare(a.Key, b.Key))
 }

@@ -3,6 +3,7 @@ package cold
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/tarn-backup/tarn"
@@ -23,6 +24,10 @@ const (
 
 // states lists the states, the nearest first.
 var states = []State{Warm, Thawed, Thawing, Frozen, Missing}
+
+// Nearer compares states by how near they are to being read. What is being
+// thawed is nearer than what nobody has paid for yet.
+func Nearer(a, b State) int { return slices.Index(states, a) - slices.Index(states, b) }
 
 // Object is an archive as the storage lists it.
 type Object struct {
