@@ -14,7 +14,6 @@ import (
 	"github.com/tarn-backup/tarn"
 	"github.com/tarn-backup/tarn/internal/bill"
 	"github.com/tarn-backup/tarn/internal/check"
-	"github.com/tarn-backup/tarn/internal/storage"
 )
 
 func newCheck(g *globals) *cobra.Command {
@@ -54,7 +53,7 @@ func parsePercent(s string) (float64, error) {
 
 func (g *globals) check(ctx context.Context, o *opened, percent float64) error {
 	var mu sync.Mutex
-	cfg := check.Config{Repo: o.Repo, Contents: o.contents, ReadData: percent, Now: func() time.Time { return storage.TimeOf(o.Storage(), g.now()) }}
+	cfg := check.Config{Repo: o.Repo, Contents: o.contents, ReadData: percent, Now: func() time.Time { return g.time(o) }}
 	if g.json {
 		cfg.Report = func(d check.Damage) {
 			mu.Lock()

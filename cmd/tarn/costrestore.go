@@ -51,19 +51,19 @@ func (g *globals) costRestore(ctx context.Context, o *opened, s *repo.Snapshot, 
 	if err != nil {
 		return err
 	}
-	for _, n := range needs {
-		if _, ok := v.byID[n.Archive]; !ok { // whose price would be missing without a word
-			return fmt.Errorf("%w: %s: %w", errGone, n.Archive, tarn.ErrDamaged)
-		}
+	lost := v.lost(needs)
+	if err := g.showLost(v, lost); err != nil {
+		return err
 	}
-	p, err := v.plan(needs, cold.Request{Days: days, Now: g.now()})
+	would.Written, would.Bytes = notLost(lost, would.Written, would.Bytes)
+	p, err := v.plan(needs, cold.Request{Days: days, Now: g.time(o)})
 	if err != nil {
 		return err
 	}
 	if err := g.showCost(v, p, would); err != nil {
 		return err
 	}
-	if would.Problems > 0 {
+	if would.Problems > 0 || len(lost) > 0 {
 		return errProblems
 	}
 	return nil

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"github.com/tarn-backup/tarn"
 	"github.com/tarn-backup/tarn/internal/cold"
 	"github.com/tarn-backup/tarn/internal/price"
 	"github.com/tarn-backup/tarn/internal/storage"
@@ -56,6 +57,29 @@ func (f *thawFlags) check() error {
 	return nil
 }
 
+// affordable refuses a dry run if what would be asked for costs more than
+// --max-cost: without a tier, if each does.
+func (f *thawFlags) affordable(v *coldView, p *cold.Plan) (err error) {
+	offers := p.Offers
+	if f.tier != "" && len(p.Ask) > 0 {
+		tier, err := cold.ParseTier(f.tier)
+		if err != nil {
+			return err
+		}
+		offer, err := p.Offer(tier)
+		if err != nil {
+			return err
+		}
+		offers = []cold.Offer{offer}
+	}
+	for _, o := range offers {
+		if err = f.within(v, o); err == nil {
+			return nil
+		}
+	}
+	return err
+}
+
 // within refuses an offer beyond --max-cost.
 func (f *thawFlags) within(v *coldView, o cold.Offer) error {
 	if f.maxCost == "" {
@@ -97,28 +121,69 @@ func (g *globals) accept(v *coldView, p *cold.Plan, f thawFlags) (cold.Offer, er
 		return o, err
 	}
 	if g.password == nil {
-		return o, hinted{fmt.Errorf("%s frozen, and nothing was asked for or spent", are(int64(len(p.Ask)))),
+		return o, &declined{fmt.Errorf("%s frozen, and nothing was asked for or spent", are(int64(len(p.Ask)))),
 			"Add --yes and a tier, as in --tier bulk --yes, to thaw at that price."}
 	}
 	answer, err := g.ask(fmt.Sprintf("Thaw in the tier %s for %s? [y/N] ", strings.ToLower(string(tier)), costOf(o)))
 	if err == nil && answer != "y" && answer != "yes" {
-		err = errors.New("not thawed: nothing was spent")
+		err = notThawed
 	}
 	return o, err
+}
+
+// declined says that a price was not accepted. What costs nothing by the byte may
+// be read all the same.
+type declined struct {
+	error
+	hint string
+}
+
+func (d *declined) Unwrap() error { return hinted{d.error, d.hint} }
+
+var notThawed = &declined{errors.New("not thawed: nothing was spent"), ""}
+
+// acceptReading asks for what a plan that thaws nothing costs, if it retrieves
+// something that is paid by the byte.
+func (g *globals) acceptReading(v *coldView, p *cold.Plan, f thawFlags) error {
+	sum, err := p.Retrieval()
+	if err != nil || sum == nil || sum.Free() || f.yes {
+		return err
+	}
+	if g.password == nil {
+		return &declined{fmt.Errorf("reading costs %s, of which %s for retrieval, and nothing was spent", costOf(p.Offers[0]), sum), "Add --yes to read at that price."}
+	}
+	answer, err := g.ask(fmt.Sprintf("Read for %s, of which %s for retrieval? [y/N] ", costOf(p.Offers[0]), sum))
+	if err == nil && answer != "y" && answer != "yes" {
+		err = &declined{errors.New("not read: nothing was spent"), ""}
+	}
+	return err
+}
+
+// noteFaster says what --tier and --faster mean for archives that are being thawed.
+func (g *globals) noteFaster(p *cold.Plan, f thawFlags) {
+	n := p.Sum(cold.Thawing).Archives
+	if n == 0 || f.tier == "" || g.json {
+		return
+	}
+	if f.faster {
+		g.say("%s being thawed, in a tier that S3 does not tell. If the first is in one that is no slower, the rest is left alone, and no more than that request is paid for.", are(n))
+		return
+	}
+	g.say("%s being thawed already, in a tier that S3 does not tell; --faster asks for them in the tier %s, too.", are(n), strings.ToLower(f.tier))
 }
 
 // askTier has the user choose a tier.
 func (g *globals) askTier(v *coldView, p *cold.Plan, f thawFlags) (o cold.Offer, err error) {
 	var choices []string
 	for _, o := range p.Offers {
-		choices = append(choices, strings.ToLower(string(o.Tier)))
+		choices = append(choices, fmt.Sprintf("%s for %s", strings.ToLower(string(o.Tier)), costOf(o)))
 	}
 	answer, err := g.ask(fmt.Sprintf("Thaw in which tier? [%s, or nothing to leave it] ", strings.Join(choices, ", ")))
 	if err != nil {
 		return o, err
 	}
 	if answer == "" || answer == "n" || answer == "no" {
-		return o, errors.New("not thawed: nothing was spent")
+		return o, notThawed
 	}
 	tier, err := cold.ParseTier(answer)
 	if err == nil {
@@ -171,7 +236,7 @@ func (g *globals) showPlan(v *coldView, p *cold.Plan, files, bytes int64) error 
 		return nil
 	}
 	var parts []string
-	for _, state := range []cold.State{cold.Frozen, cold.Thawing, cold.Thawed, cold.Warm} {
+	for _, state := range []cold.State{cold.Missing, cold.Damaged, cold.Frozen, cold.Thawing, cold.Thawed, cold.Warm} {
 		if s := p.Sum(state); s.Archives > 0 {
 			parts = append(parts, fmt.Sprintf("%d %s (%s)", s.Archives, state, formatBytes(s.Bytes)))
 		}
@@ -197,7 +262,10 @@ func (g *globals) printOffers(v *coldView, p *cold.Plan) error {
 	for _, o := range p.Offers {
 		tier, wait := strings.ToLower(string(o.Tier)), "?"
 		if tier == "" {
-			tier, wait = "none", "now"
+			tier, wait = "-", "now"
+			if p.Sum(cold.Thawing).Archives > 0 && !p.Ready {
+				wait = "?" // S3 does not tell
+			}
 		} else if o.Wait.To > 0 {
 			wait = formatWait(o.Wait)
 		}
@@ -219,11 +287,19 @@ func (g *globals) printOffers(v *coldView, p *cold.Plan) error {
 
 // thaw carries out a plan, and counts what that has used.
 func (g *globals) thaw(ctx context.Context, o *opened, p *cold.Plan, offer cold.Offer, u *price.Usage) (cold.Result, error) {
-	res, err := p.Thaw(ctx, o.Storage(), cold.Options{Tier: offer.Tier})
+	release, waited, err := g.lockThaw(ctx, o)
+	if err != nil {
+		return cold.Result{}, err
+	}
+	res, err := p.Thaw(ctx, o.Storage(), cold.Options{Tier: offer.Tier, Look: waited})
+	err = errors.Join(err, release())
+	if errors.Is(err, tarn.ErrTierRefused) && res.Requested > 0 {
+		err = hinted{err, "Name one of those by --tier. What was asked for before that is being thawed, and nothing else was spent."}
+	}
 	u.Add(res.Usage)
 	if g.json {
 		g.printJSON(map[string]any{"type": "thaw", "tier": strings.ToLower(string(offer.Tier)), "days": p.Days, "requested": res.Requested, "bytes": res.Bytes,
-			"running": res.Running, "gone": res.Gone, "left": res.Left})
+			"running": res.Running, "refused": res.Refused, "gone": res.Gone, "left": res.Left})
 	} else if res.Requested+res.Running > 0 {
 		ready := ""
 		if offer.Wait.To > 0 {
@@ -231,10 +307,18 @@ func (g *globals) thaw(ctx context.Context, o *opened, p *cold.Plan, offer cold.
 		}
 		g.say("asked for the thaw of %s (%s)%s", formatCount(res.Requested, "archive", "archives"), formatBytes(res.Bytes), ready)
 		if res.Running > 0 {
-			g.say("%s being thawed already, in a tier that is no slower", are(res.Running))
+			g.say("%s being thawed already%s", are(res.Running), refusedText(res.Refused))
 		}
 	}
 	return res, err
+}
+
+// refusedText says what S3 has refused, and bills.
+func refusedText(n int64) string {
+	if n == 0 {
+		return ""
+	}
+	return fmt.Sprintf(", in a tier that is no slower as far as S3 was asked (%s, which S3 bills)", formatCount(n, "request", "requests"))
 }
 
 // spent says what a command has used, by the storage's meter, and what that

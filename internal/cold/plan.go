@@ -30,6 +30,8 @@ type Request struct {
 	Keep time.Time
 	// Faster asks for those, too, that are being thawed in a slower tier.
 	Faster bool
+	// Ready asks for nothing: only what can be read already is read.
+	Ready bool
 	// Beside is what the command has used so far to look at the repository. The
 	// run that fetches looks once more, which the most that it costs includes.
 	Beside price.Usage
@@ -62,7 +64,7 @@ type Offer struct {
 // Plan is what has to be thawed, and what that costs in each tier.
 type Plan struct {
 	Request
-	Sums map[State]Sum
+	Sums map[State]Sum // lost ones, too, of which the rest counts nothing
 	// Ask are the archives that a thaw asks for: frozen ones, and those whose
 	// copy has to last longer or is to come sooner.
 	Ask []Archive
@@ -100,7 +102,7 @@ func NewPlan(r Request, prices *price.Prices) (*Plan, error) {
 
 // asks reports whether a thaw asks S3 for an archive.
 func (r *Request) asks(o Object) bool {
-	return o.State == Frozen || o.State == Thawing && r.Faster || o.State == Thawed && o.Until.Before(r.Keep)
+	return !r.Ready && (o.State == Frozen || o.State == Thawing && r.Faster || o.State == Thawed && o.Until.Before(r.Keep))
 }
 
 // classTiers are the tiers of the classes that have some.
@@ -137,7 +139,7 @@ func (p *Plan) offer(tier storage.Tier) (Offer, error) {
 		p.thawing(&most, a, tier, atMost)
 	}
 	most.Add(p.Beside)
-	looks := int64(1) // after the thaw was asked for
+	looks := int64(2) // before the thaw is asked for, if another run is at it, and after
 	if p.Poll > 0 {
 		looks += int64(o.Wait.To/p.Poll) + 1
 	}
@@ -176,6 +178,9 @@ func (p *Plan) reading(u *price.Usage) error {
 	u.Add(p.Beside)
 	var out int64
 	for _, a := range p.Archives {
+		if a.Lost() || p.Ready && !a.Readable() {
+			continue
+		}
 		if a.State == Warm {
 			u.Read(a.Class, a.Gets, a.Fetched)
 		} else if err := u.Request(price.GetObject, a.Class, a.Gets); err != nil {
@@ -185,6 +190,23 @@ func (p *Plan) reading(u *price.Usage) error {
 	}
 	u.TransferOut(out)
 	return nil
+}
+
+// Retrieval is what reading costs by the byte of archives that need no thaw; nil
+// if nobody knows.
+func (p *Plan) Retrieval() (*price.Money, error) {
+	var u price.Usage
+	for _, a := range p.Archives {
+		if a.State == Warm {
+			u.Read(a.Class, 0, a.Fetched)
+		}
+	}
+	bill, err := p.Bill(u)
+	if bill == nil || err != nil {
+		return nil, err
+	}
+	sum := bill.Sum(price.GroupRetrieval)
+	return &sum, nil
 }
 
 // How long copies are counted: usually from the end of the usual wait to the

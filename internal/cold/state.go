@@ -20,10 +20,13 @@ const (
 	Thawing State = "thawing" // a copy is being made
 	Frozen  State = "frozen"
 	Missing State = "missing" // not in the storage
+	// Damaged is frozen, or being thawed, and not as large as it was stored: it
+	// would be paid for in vain. One that can be read is read, as far as it goes.
+	Damaged State = "damaged"
 )
 
 // states lists the states, the nearest first.
-var states = []State{Warm, Thawed, Thawing, Frozen, Missing}
+var states = []State{Warm, Thawed, Thawing, Frozen, Missing, Damaged}
 
 // Nearer compares states by how near they are to being read. What is being
 // thawed is nearer than what nobody has paid for yet.
@@ -40,6 +43,21 @@ type Object struct {
 
 // Readable reports whether the archive can be read now.
 func (o Object) Readable() bool { return o.State == Warm || o.State == Thawed }
+
+// Lost reports whether nothing of the archive can ever be read.
+func (o Object) Lost() bool { return o.State == Missing || o.State == Damaged }
+
+// Expect returns what is known of an archive that was stored under a key with
+// so many bytes. The zero Object is one that is not there.
+func (o Object) Expect(key string, stored int64) Object {
+	switch {
+	case o.State == "":
+		return Object{Key: key, State: Missing}
+	case o.Size != stored && !o.Readable():
+		o.State = Damaged
+	}
+	return o
+}
 
 // stateOf says what a listing means. Of classes that tarn does not know, it
 // believes that they can be read, as all but two can.

@@ -71,8 +71,8 @@ func TestOwed(t *testing.T) {
 		{tarn.DeepArchive, 1, gib, 1000 * day, "0"},
 		{tarn.Glacier, 1, gib - 32<<10, 30 * day, "5.184"}, // .0036 × 1440
 		{tarn.GlacierIR, 1, gib, 30 * day, "5.76"},
-		{tarn.StandardIA, 1, gib, 10 * day, "6"},         // .0125 × 480
-		{tarn.StandardIA, 8192, 1, 10 * day, "6"},        // billed as a GiB
+		{tarn.StandardIA, 1, gib, 10 * day, "6"},                  // .0125 × 480
+		{tarn.StandardIA, 8192, 1, 10 * day, "6"},                 // billed as a GiB
 		{tarn.DeepArchive, 1, gib - 32<<10, -time.Hour, "4.2768"}, // a clock that is behind
 		{tarn.Standard, 1, gib, 0, "0"},
 	} {
