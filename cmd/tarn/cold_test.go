@@ -317,7 +317,7 @@ func (p *coldPerson) compareEstimate(plan *planDoc, tier string, doc map[string]
 	}
 }
 
-// No command sends RestoreObject but thaw and restore, and those only after the
+// No command sends RestoreObject but thaw, restore and drill, and those only after the
 // price was accepted. A command that is not in the list fails the test.
 func TestNoAccident(t *testing.T) {
 	p := newColdPerson(t, "DEEP_ARCHIVE")
@@ -329,6 +329,7 @@ func TestNoAccident(t *testing.T) {
 		"diff":    {{"diff", "latest", "latest"}},
 		"restore": {{"restore", "latest", "--target", "x"}, {"restore", "latest", "--target", "x", "--tier", "bulk"}, {"restore", "latest", "--target", "x", "--dry-run", "--yes", "--tier", "bulk"}, {"restore", "latest", "--target", "x", "--wait"}, {"restore", "latest", "--target", "x", "--yes", "--max-cost", "0"}, {"restore", "latest", "--target", "x", "--yes", "--tier", "expedited"}},
 		"thaw":    {{"thaw", "latest"}, {"thaw", "--status"}, {"thaw", "latest", "--dry-run", "--yes"}, {"thaw", "latest", "--tier", "bulk"}, {"thaw", "latest", "--yes", "--max-cost", "0"}, {"thaw", "latest", "--yes", "--tier", "expedited"}},
+		"drill":   {{"drill"}, {"drill", "--status"}, {"drill", "--budget", "1"}, {"drill", "--budget", "1", "--wait"}, {"drill", "--budget", "1", "--dry-run", "--yes"}, {"drill", "--budget", "0", "--yes"}, {"drill", "--budget", "1", "--tier", "expedited", "--yes"}},
 		"cat":     {{"cat", "latest", "src/a/one"}}, "dump": {{"dump", "latest"}},
 		"check": {{"check"}, {"check", "--read-data"}}, "rebuild": {{"rebuild"}}, "key": {{"key", "list"}},
 	}

@@ -73,12 +73,14 @@ func (d *drilling) all(ctx context.Context) error {
 // goOn gives up what was thawed and has ended before it was read.
 func (d *drilling) goOn() error {
 	round := d.record.Round
-	if round == nil || d.now().Before(round.Began.AddDate(0, 0, round.Days)) {
+	if round == nil {
 		return nil
 	}
+	// A copy of one that was asked for by a run that was killed can't have ended before then.
+	over := !d.now().Before(round.Began.AddDate(0, 0, round.Days))
 	var ended []tarn.ArchiveID
 	for _, p := range round.Parts {
-		if d.view.byID[p.Archive].State == cold.Frozen {
+		if d.view.byID[p.Archive].State == cold.Frozen && (p.Asked || over) {
 			ended = append(ended, p.Archive)
 		}
 	}
@@ -123,8 +125,13 @@ func (d *drilling) draw(ctx context.Context) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	if err := d.showPlan(d.view, p, drawn.Contents, drawn.Bytes); err != nil || d.flags.dryRun {
-		return false, err
+	if d.view.meter != nil {
+		if err := d.showPlan(d.view, p, drawn.Contents, drawn.Bytes); err != nil {
+			return false, err
+		}
+	}
+	if d.flags.dryRun {
+		return false, nil
 	}
 	if offer, err = d.accept(d.view, p, d.flags.thawFlags); err != nil {
 		return false, err
@@ -144,6 +151,8 @@ func (d *drilling) draw(ctx context.Context) (bool, error) {
 func (d *drilling) limited() error {
 	f := d.flags
 	switch {
+	case f.maxCost != "" && d.view.meter == nil:
+		d.flags.maxCost = "" // nobody sends a bill for a folder
 	case f.maxCost == "" && f.limit == 0:
 		return hinted{errors.New("drill wants --budget DOLLARS, or --bytes SIZE"), "`tarn drill --status` says what was proven so far."}
 	case f.maxCost != "" && d.view.meter != nil && d.view.prices == nil:
@@ -227,7 +236,7 @@ func (d *drilling) tooSmall(ctx context.Context, s *drill.Survey) error {
 	}
 	costs := ""
 	if o.Most != nil {
-		costs = " and costs up to $" + o.Most.Total.Exact()
+		costs = " and may cost $" + o.Most.Total.Rat().FloatString(6)
 	}
 	return hinted{fmt.Errorf("nothing fits: one content of the archive that was drawn reads %s%s", formatBytes(a.Fetched), costs), "Nothing was spent. Allow more (--budget, --bytes), or take a cheaper tier (--tier bulk)."}
 }
@@ -276,6 +285,12 @@ func (d *drilling) ask(ctx context.Context, p *cold.Plan, offer cold.Offer) erro
 	}
 	d.acted = true
 	if _, err := d.thaw(ctx, d.o, p, offer, &d.usage); err != nil {
+		return err
+	}
+	for i := range d.record.Round.Parts {
+		d.record.Round.Parts[i].Asked = true
+	}
+	if err := d.save(d.record); err != nil {
 		return err
 	}
 	return d.view.again(ctx, d.globals, d.o)

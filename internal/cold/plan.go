@@ -308,7 +308,7 @@ func (o Offer) Within(most price.Money) error {
 	case o.Most == nil:
 		return price.ErrNoPrices
 	case o.Most.Total.Cmp(most) > 0:
-		return fmt.Errorf("it costs up to %s: %w", o.Most.Total, ErrTooDear)
+		return fmt.Errorf("it may cost %s: %w", o.Most.Total, ErrTooDear)
 	}
 	return nil
 }

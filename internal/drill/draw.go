@@ -119,7 +119,7 @@ func (d *Drawn) add(id tarn.ArchiveID, items []item, cost cold.Archive) {
 		d.Contents++
 		d.Bytes += it.size
 	}
-	d.Parts = append(d.Parts, Part{id, spansOf(items)})
+	d.Parts = append(d.Parts, Part{Archive: id, Spans: spansOf(items)})
 	d.Archives = append(d.Archives, cost)
 }
 

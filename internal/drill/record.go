@@ -52,6 +52,9 @@ type Round struct {
 type Part struct {
 	Archive tarn.ArchiveID `json:"archive"`
 	Spans   []Span         `json:"spans"`
+	// Asked says that its thaw was asked for, if it needs one: one that is frozen
+	// later on has been thawed, and was not read in time.
+	Asked bool `json:"asked,omitempty"`
 }
 
 // NewRecord returns one without proofs.

@@ -40,6 +40,9 @@ func newWorld(t testing.TB, encrypt bool) *world {
 	return w
 }
 
+// sizeOf is the size of a file: frames of 4 MiB hold some.
+func sizeOf(split, file int) int { return 200_000 + (split*7919+file*104_729)%1_500_000 }
+
 // many backs up splits of some files each, of sizes that vary; each split is an archive.
 func (w *world) many(splits, files int) *repo.Snapshot {
 	w.t.Helper()
@@ -47,7 +50,7 @@ func (w *world) many(splits, files int) *repo.Snapshot {
 	for s := range splits {
 		for f := range files {
 			name := fmt.Sprintf("%02d/%03d", s, f)
-			all[name] = string(storagetest.Content(uint64(s*1000+f), 2000+(s*7919+f*104729)%40_000))
+			all[name] = string(storagetest.Content(uint64(s*1000+f), sizeOf(s, f)))
 		}
 	}
 	w.Write(all)
