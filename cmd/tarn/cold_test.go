@@ -29,7 +29,7 @@ type coldPerson struct {
 }
 
 // newColdPerson backs three splits up into a class; src/a has two files.
-func newColdPerson(t *testing.T, class string) *coldPerson {
+func newColdPerson(t *testing.T, class string, init ...string) *coldPerson {
 	t.Helper()
 	lab, err := s3lab.Open(s3lab.LabConfig{})
 	if err != nil {
@@ -57,7 +57,7 @@ func newColdPerson(t *testing.T, class string) *coldPerson {
 			t.Fatal(err)
 		}
 	}
-	p.must("init", "-q", "--storage-class", class)
+	p.must(append([]string{"init", "-q", "--storage-class", class}, init...)...)
 	p.must("backup", "-q", "--split-depth", "1", "src")
 	return p
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/tarn-backup/tarn"
 	"github.com/tarn-backup/tarn/internal/cold"
@@ -27,6 +28,9 @@ type drilling struct {
 	bad      int         // contents that were found damaged
 	acted    bool        // something was asked for or read
 }
+
+// now is the server's time, by which copies end and months are billed.
+func (d *drilling) now() time.Time { return d.time(d.o) }
 
 // config is what the library is given.
 func (d *drilling) config() drill.Config {
@@ -80,7 +84,7 @@ func (d *drilling) goOn() error {
 	over := !d.now().Before(round.Began.AddDate(0, 0, round.Days))
 	var ended []tarn.ArchiveID
 	for _, p := range round.Parts {
-		if d.view.byID[p.Archive].State == cold.Frozen && (p.Asked || over) {
+		if s := d.view.byID[p.Archive].State; s == cold.Frozen && (p.Asked || over) || s == cold.Damaged {
 			ended = append(ended, p.Archive)
 		}
 	}
@@ -316,7 +320,7 @@ func (d *drilling) keys(state cold.State) (keys []string) {
 func (d *drilling) prove(ctx context.Context) error {
 	var ready []drill.Part
 	for _, p := range d.record.Round.Parts {
-		if obj, ok := d.view.byID[p.Archive]; !ok || obj.Readable() {
+		if obj, ok := d.view.byID[p.Archive]; !ok || obj.Readable() || obj.State == cold.Missing {
 			ready = append(ready, p)
 		}
 	}

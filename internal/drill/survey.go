@@ -212,7 +212,7 @@ func (s *Survey) bad(at tarn.Location) bool {
 	if p := s.proofs[at.Archive]; p != nil && covers(p.damaged, at.Offset, at.Size) {
 		return true
 	}
-	return s.cfg.Object(at.Archive).State == cold.Missing
+	return s.cfg.Object(at.Archive).Lost()
 }
 
 // nearer compares places as restore does: what can be read, then what is needed anyway.
