@@ -38,6 +38,7 @@ var allowed = map[string][]string{
 	"internal/backup":              {".", "internal/scan", "internal/archive", "internal/repo", "internal/storage", "internal/price", "internal/catalog"},
 	"internal/restore":             {".", "internal/archive", "internal/repo", "internal/storage", "internal/cold", "internal/catalog"},
 	"internal/check":               {".", "internal/archive", "internal/repo", "internal/storage", "internal/catalog"},
+	"internal/drill":               {".", "internal/archive", "internal/repo", "internal/storage", "internal/cold", "internal/catalog"},
 	"internal/prune":               {".", "internal/repo", "internal/storage", "internal/price"},
 	"internal/tarball":             {".", "internal/scan", "internal/storage", "internal/price"},
 	"internal/caption":             {"."},

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -24,7 +25,7 @@ func newCheck(g *globals) *cobra.Command {
 without reading the archive. With --read-data it reads archives, too, all of them or a random share, and checks every content in
 them; cold ones are left out, never thawed. In S3 it ends with the requests that it took, and their price. It names each damaged object, and the files of snapshots that it costs.
 
-Exit codes: 0 whole; 1 damaged, or failed; 130 interrupted.`,
+Exit codes: 0 whole; 1 damaged, or failed; 3 no damage found, but for archives listed that nothing verifies without reading them; 130 interrupted.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			percent, err := parsePercent(readData)
@@ -52,7 +53,7 @@ func parsePercent(s string) (float64, error) {
 
 func (g *globals) check(ctx context.Context, o *opened, percent float64) error {
 	var mu sync.Mutex
-	cfg := check.Config{Repo: o.Repo, Contents: o.contents, ReadData: percent, Now: g.now}
+	cfg := check.Config{Repo: o.Repo, Contents: o.contents, ReadData: percent, Now: func() time.Time { return g.time(o) }}
 	if g.json {
 		cfg.Report = func(d check.Damage) {
 			mu.Lock()
@@ -88,6 +89,9 @@ func (g *globals) check(ctx context.Context, o *opened, percent float64) error {
 		return hinted{fmt.Errorf("%s in %s: %w", formatCount(int64(n), "damage", "damages"), o.Storage().Location(), tarn.ErrDamaged),
 			"Restore what is not damaged while it lasts."}
 	}
+	if len(res.Unverified) > 0 {
+		return errProblems
+	}
 	return nil
 }
 
@@ -105,6 +109,7 @@ func (g *globals) reportCheck(res *check.Result, m *money, cost *bill.Cost) {
 			"type": "summary", "snapshots": res.Snapshots, "trees": res.Trees, "indexes": res.Indexes, "archives": res.Archives,
 			"contents": res.Contents, "entries": res.Entries, "checksums": res.Checksums, "archives_read": res.ArchivesRead,
 			"bytes_read": res.BytesRead, "cold": res.Cold, "damages": len(res.Damages), "notes": orEmpty(res.Notes),
+			"unverified": orEmpty(res.Unverified),
 		}))
 		return
 	}
@@ -124,9 +129,21 @@ func (g *globals) reportCheck(res *check.Result, m *money, cost *bill.Cost) {
 			fmt.Fprintf(g.stderr, "      %s\n", d.Advice)
 		}
 	}
+	g.printUnverified(res)
 	if len(res.Damages) == 0 {
 		g.say("no damage found")
 	}
+}
+
+// printUnverified names the archives that may have been replaced by others of the same size.
+func (g *globals) printUnverified(res *check.Result) {
+	if len(res.Unverified) == 0 {
+		return
+	}
+	for _, key := range res.Unverified {
+		fmt.Fprintf(g.stderr, "tarn: %s: the storage tells no checksum of it, as it does of others: somebody may have put another object there\n", printable(key))
+	}
+	fmt.Fprintf(g.stderr, "      `tarn check --read-data` verifies what can be read; a cold one is thawed first, for which `tarn restore` of its files asks.\n")
 }
 
 func (g *globals) printDamage(d check.Damage) {

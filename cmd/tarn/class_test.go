@@ -42,6 +42,8 @@ func TestClassesOfALife(t *testing.T) {
 			p.must("backup", "-q", "src")
 			p.must("key", "add", "-q", newRecipient(t, p))
 			p.must("check", "-q")
+			p.must("drill", "--status", "-q")
+			p.must("drill", "--budget", "1", "--dry-run", "-q")
 			p.must("rebuild", "-q")
 			p.must("cost")
 			p.must("cost", "restore", "latest")

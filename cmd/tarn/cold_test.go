@@ -29,7 +29,7 @@ type coldPerson struct {
 }
 
 // newColdPerson backs three splits up into a class; src/a has two files.
-func newColdPerson(t *testing.T, class string) *coldPerson {
+func newColdPerson(t *testing.T, class string, init ...string) *coldPerson {
 	t.Helper()
 	lab, err := s3lab.Open(s3lab.LabConfig{})
 	if err != nil {
@@ -57,7 +57,7 @@ func newColdPerson(t *testing.T, class string) *coldPerson {
 			t.Fatal(err)
 		}
 	}
-	p.must("init", "-q", "--storage-class", class)
+	p.must(append([]string{"init", "-q", "--storage-class", class}, init...)...)
 	p.must("backup", "-q", "--split-depth", "1", "src")
 	return p
 }
@@ -125,6 +125,7 @@ type planDoc struct {
 				Amount       float64
 			}
 		}
+		Most struct{ Total float64 }
 	}
 }
 
@@ -169,13 +170,17 @@ func TestColdBill(t *testing.T) {
 				t.Run(fmt.Sprintf("%s of %q in %s", class, what, tier), func(t *testing.T) {
 					p := newColdPerson(t, class)
 					args := []string{"restore", "latest", "--target", "back", "--tier", tier, "--days", "5", "--yes", "--json"}
-					if what != "" {
-						args = append(args, what)
-					}
-					plan := p.planOf(p.code(exitProblems, args...))
+					paths := strings.Fields(what)
+					args = append(args, paths...)
+					estimate := p.must(append([]string{"cost", "restore", "latest", "--days", "5", "--json"}, paths...)...)
+					before := p.billed()
+					asked := p.code(exitProblems, args...)
+					plan := p.planOf(asked)
 					p.advance(48 * time.Hour)
-					p.code(exitDone, args...)
+					fetched := p.code(exitDone, args...)
 					p.advance(30 * 24 * time.Hour)
+					p.compareCost(&plan, tier, before, asked+fetched, class == "GLACIER")
+					p.compareEstimate(&plan, tier, document(t, estimate))
 					if n := len(p.requests("RestoreObject")); n != archives || plan.Ask != archives {
 						t.Errorf("%d thaws were planned, %d asked for, want %d", plan.Ask, n, archives)
 					}
@@ -228,7 +233,91 @@ func (p *coldPerson) compareBill(plan *planDoc, class, tier string, varies bool)
 	}
 }
 
-// No command sends RestoreObject but thaw and restore, and those only after the
+// billed is what the lab has billed so far for all but keeping objects, and how
+// much of that is for copies.
+func (p *coldPerson) billed() (sum struct{ all, copies float64 }) {
+	p.t.Helper()
+	bill, err := p.lab.Bill()
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	for _, l := range bill.Lines {
+		f, _ := l.Amount.Float64()
+		switch l.Item {
+		case s3lab.ItemStorage, s3lab.ItemOverhead, s3lab.ItemParts:
+			continue
+		case s3lab.ItemCopy:
+			sum.copies += f
+		}
+		sum.all += f
+	}
+	return sum
+}
+
+// compareCost compares what the runs of a restore say that they have cost, all
+// requests included, with what the lab bills, and that with the most that was planned.
+func (p *coldPerson) compareCost(plan *planDoc, tier string, before struct{ all, copies float64 }, out string, varies bool) {
+	p.t.Helper()
+	var said, copies float64
+	runs := 0
+	for line := range strings.Lines(out) {
+		var doc struct {
+			Type  string
+			Total float64
+			Lines []struct {
+				Group  string
+				Amount float64
+			}
+		}
+		if err := json.Unmarshal([]byte(line), &doc); err != nil || doc.Type != "cost" {
+			continue
+		}
+		runs++
+		said += doc.Total
+		for _, l := range doc.Lines {
+			if l.Group == string(price.GroupCopy) {
+				copies += l.Amount
+			}
+		}
+	}
+	now := p.billed()
+	got, want := said-copies, now.all-now.copies-(before.all-before.copies)
+	if runs != 2 || math.Abs(got-want) > 1e-9 {
+		p.t.Errorf("%d runs say that they cost %.12f beside copies, the lab bills %.12f", runs, got, want)
+	}
+	if diff := math.Abs(copies - (now.copies - before.copies)); diff > 1e-8 && (!varies || diff > copies/5) {
+		p.t.Errorf("copies: said %.12f, billed %.12f", copies, now.copies-before.copies)
+	}
+	for _, o := range plan.Offers {
+		if strings.EqualFold(o.Tier, tier) && o.Most.Total < now.all-before.all {
+			p.t.Errorf("at most %.12f was planned, and %.12f is billed", o.Most.Total, now.all-before.all)
+		}
+	}
+}
+
+// compareEstimate compares what cost restore says with the plan of the restore.
+func (p *coldPerson) compareEstimate(plan *planDoc, tier string, doc map[string]any) {
+	p.t.Helper()
+	text, err := json.Marshal(map[string]any{"offers": doc["plans"]})
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	var estimate planDoc
+	if err := json.Unmarshal(text, &estimate); err != nil {
+		p.t.Fatal(err)
+	}
+	for _, group := range []price.Group{price.GroupRetrieval, price.GroupCopy, price.GroupTransfer} {
+		got, want := estimate.sum(p.t, tier, group, ""), plan.sum(p.t, tier, group, "")
+		if math.Abs(got-want) > max(1e-12, want/1000) { // some seconds of a copy
+			p.t.Errorf("%s: cost restore says %.12f, restore %.12f", group, got, want)
+		}
+	}
+	if got := fmt.Sprint(doc["fetched_bytes"]); got != fmt.Sprint(plan.Fetched) || fmt.Sprint(doc["archives"]) != fmt.Sprint(plan.Ask) {
+		p.t.Errorf("cost restore plans %v archives and %s bytes, restore %d and %d", doc["archives"], got, plan.Ask, plan.Fetched)
+	}
+}
+
+// No command sends RestoreObject but thaw, restore and drill, and those only after the
 // price was accepted. A command that is not in the list fails the test.
 func TestNoAccident(t *testing.T) {
 	p := newColdPerson(t, "DEEP_ARCHIVE")
@@ -240,6 +329,7 @@ func TestNoAccident(t *testing.T) {
 		"diff":    {{"diff", "latest", "latest"}},
 		"restore": {{"restore", "latest", "--target", "x"}, {"restore", "latest", "--target", "x", "--tier", "bulk"}, {"restore", "latest", "--target", "x", "--dry-run", "--yes", "--tier", "bulk"}, {"restore", "latest", "--target", "x", "--wait"}, {"restore", "latest", "--target", "x", "--yes", "--max-cost", "0"}, {"restore", "latest", "--target", "x", "--yes", "--tier", "expedited"}},
 		"thaw":    {{"thaw", "latest"}, {"thaw", "--status"}, {"thaw", "latest", "--dry-run", "--yes"}, {"thaw", "latest", "--tier", "bulk"}, {"thaw", "latest", "--yes", "--max-cost", "0"}, {"thaw", "latest", "--yes", "--tier", "expedited"}},
+		"drill":   {{"drill"}, {"drill", "--status"}, {"drill", "--budget", "1"}, {"drill", "--budget", "1", "--wait"}, {"drill", "--budget", "1", "--dry-run", "--yes"}, {"drill", "--budget", "0", "--yes"}, {"drill", "--budget", "1", "--tier", "expedited", "--yes"}},
 		"cat":     {{"cat", "latest", "src/a/one"}}, "dump": {{"dump", "latest"}},
 		"check": {{"check"}, {"check", "--read-data"}}, "rebuild": {{"rebuild"}}, "key": {{"key", "list"}},
 	}

@@ -2,7 +2,10 @@ package main
 
 import (
 	"bytes"
+	"encoding/base64"
+	"encoding/binary"
 	"fmt"
+	"hash/crc32"
 	"io"
 	"net/http"
 	"os"
@@ -104,6 +107,31 @@ func TestCheckOfAColdRepository(t *testing.T) {
 	}
 }
 
+// TestCheckWithoutChecksum: an archive of the right size that has no checksum as those
+// of tarn do may be somebody else's. It is named, and the exit code says so.
+func TestCheckWithoutChecksum(t *testing.T) {
+	t.Parallel()
+	p := coldRepository(t, "GLACIER")
+	var key string
+	var size int64
+	for _, e := range p.events() {
+		if e.Kind == "created" && strings.HasPrefix(e.Key, "p/archives/src/one") {
+			key, size = e.Key, e.Size
+		}
+	}
+	other := noise(int(size), "other")
+	sum := binary.BigEndian.AppendUint32(nil, crc32.ChecksumIEEE(other))
+	p.ask(200, "PUT", key, other, "x-amz-storage-class", "GLACIER", "x-amz-checksum-crc32", base64.StdEncoding.EncodeToString(sum))
+	code, out, errs := p.run("check")
+	if code != exitProblems || !strings.Contains(errs, strings.TrimPrefix(key, "p/")+": the storage tells no checksum of it") {
+		t.Errorf("exit code %d\n%s%s", code, out, errs)
+	}
+	code, out, _ = p.run("check", "--json")
+	if doc := document(t, out); code != exitProblems || fmt.Sprint(doc["unverified"]) != "["+strings.TrimPrefix(key, "p/")+"]" || fmt.Sprint(doc["damages"]) != "0" {
+		t.Errorf("exit code %d, %v", code, doc)
+	}
+}
+
 // TestMetadataThatWentCold: a lifecycle rule that moves all of a bucket makes a
 // repository unreadable. Each command that comes upon that says what has happened and the way out,
 // which works.
@@ -114,6 +142,7 @@ func TestMetadataThatWentCold(t *testing.T) {
 		"tarn.json":  {{"snapshots"}, {"ls", "latest"}, {"backup", "src"}, {"restore", "latest", "--target", "out"}, {"check"}, {"stats"}, {"find", "a"}, {"key", "list"}},
 		"snapshots/": {{"snapshots"}, {"ls", "latest"}, {"restore", "latest", "--target", "out"}, {"check"}, {"stats"}, {"find", "a"}, {"cost", "delete", "latest"}},
 		"trees/":     {{"ls", "latest"}, {"restore", "latest", "--target", "out"}, {"check"}, {"find", "a"}, {"diff", "latest~1", "latest"}, {"cost", "restore", "latest"}},
+		"keys/":      {{"snapshots"}, {"backup", "src"}, {"restore", "latest", "--target", "out"}},
 		"indexes/":   {{"restore", "latest", "--target", "out"}, {"check"}, {"backup", "src"}, {"cost", "restore", "latest"}, {"cat", "latest", "src/one/a"}, {"rebuild"}},
 	}
 	for prefix, list := range commands {

@@ -77,7 +77,7 @@ func TestCostOfTheRepository(t *testing.T) {
 	if list := only["archives"].([]any); len(list) != 1 || fmt.Sprint(only["contents"]) != "1" || fmt.Sprint(only["content_bytes"]) != fmt.Sprint(4<<20) {
 		t.Errorf("the latest alone needs %v", only)
 	}
-	about(t, "owed", only["owed"], dollars(newest, "0.00099", 180*24))
+	about(t, "owed", only["owed"], dollars(newest+32<<10, "0.00099", 180*24))
 	first := document(t, p.must("cost", "delete", "latest~1", "--json"))
 	if list := first["archives"].([]any); len(list) != 1 || fmt.Sprint(first["content_bytes"]) != fmt.Sprint(3<<20) {
 		t.Errorf("the first alone needs %v", first)
@@ -122,13 +122,33 @@ func TestCostOfARestore(t *testing.T) {
 	for _, each := range plans {
 		plan := each.(map[string]any)
 		rates := want[fmt.Sprint(plan["tier"])]
-		sum := dollars(size, rates[0], 730)                                      // retrieval
-		sum.Add(sum, new(big.Rat).Quo(number(t, rates[1]), big.NewRat(1000, 1))) // a request
-		sum.Add(sum, dollars(size, "0.023", 3*24))                               // the copy
-		sum.Add(sum, big.NewRat(4, 10_000_000))                                  // a GET
-		about(t, fmt.Sprint(plan["tier"]), plan["bill"].(map[string]any)["total"], sum)
+		tier := fmt.Sprint(plan["tier"])
+		about(t, tier+", retrieval", sumOf(t, plan["bill"], "retrieval", ""), dollars(size, rates[0], 730))
+		requests := new(big.Rat).Quo(number(t, rates[1]), big.NewRat(1000, 1))
+		about(t, tier+", requests", sumOf(t, plan["bill"], "requests", "GLACIER"), requests.Add(requests, big.NewRat(4, 10_000_000))) // and a GET
+		copies := number(t, sumOf(t, plan["bill"], "copy", ""))
+		if copies.Cmp(dollars(size, "0.023", 3*24)) < 0 || copies.Cmp(dollars(size, "0.023", 4*24)) > 0 {
+			t.Errorf("%s: the copy costs %s", tier, copies.FloatString(12))
+		}
+		more := new(big.Rat).Sub(number(t, plan["most"].(map[string]any)["total"]), number(t, plan["bill"].(map[string]any)["total"]))
+		if more.Cmp(new(big.Rat).Sub(dollars(size, "0.023", 4*24), copies)) < 0 {
+			t.Errorf("%s: at most %s more", tier, more.FloatString(12))
+		}
 	}
-	if out := p.must("cost", "restore", "latest"); !strings.Contains(out, "2 files (5.0 MiB) in 2 archives") || !strings.Contains(out, "2 frozen in GLACIER") || !strings.Contains(out, "expedited") {
+	if out := p.must("cost", "restore", "latest"); !strings.Contains(out, "2 files (5.0 MiB) in 2 archives: 2 frozen") || !strings.Contains(out, "expedited") {
 		t.Errorf("all of it:\n%s", out)
 	}
+}
+
+// sumOf is the sum of a group's lines in a bill, of those of a class if one is named.
+func sumOf(t *testing.T, bill any, group, class string) string {
+	t.Helper()
+	sum := new(big.Rat)
+	for _, each := range bill.(map[string]any)["lines"].([]any) {
+		line := each.(map[string]any)
+		if line["group"] == group && (class == "" || line["class"] == class) {
+			sum.Add(sum, number(t, line["amount"]))
+		}
+	}
+	return sum.FloatString(15)
 }

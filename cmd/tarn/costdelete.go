@@ -9,8 +9,10 @@ import (
 	"github.com/tarn-backup/tarn"
 	"github.com/tarn-backup/tarn/internal/bill"
 	"github.com/tarn-backup/tarn/internal/browse"
+	"github.com/tarn-backup/tarn/internal/catalog"
 	"github.com/tarn-backup/tarn/internal/price"
 	"github.com/tarn-backup/tarn/internal/repo"
+	"github.com/tarn-backup/tarn/internal/storage"
 )
 
 func newCostDelete(g *globals) *cobra.Command {
@@ -92,11 +94,28 @@ func (g *globals) freed(ctx context.Context, o *opened, m *money, s *repo.Snapsh
 		if !ok {
 			continue // check says what is missing
 		}
-		if err := h.Add(g.listed(obj)); err != nil {
+		if err := h.Add(g.listed(o.Storage(), obj)); err != nil {
 			return nil, err
 		}
 	}
 	return h, nil
+}
+
+// objectOf is what the listing says of an archive.
+func objectOf(ctx context.Context, o *opened, there map[string]storage.Object, noted map[tarn.ArchiveID]catalog.Object, id tarn.ArchiveID) (storage.Object, error) {
+	key := noted[id].Key
+	if key == "" {
+		ix, err := o.Index(ctx, id, nil)
+		if err != nil {
+			return storage.Object{}, err
+		}
+		key = ix.Key
+	}
+	obj, ok := there[key]
+	if !ok {
+		return obj, fmt.Errorf("%w: %s: %w", errGone, key, tarn.ErrDamaged)
+	}
+	return obj, nil
 }
 
 func (g *globals) printFreed(m *money, s *repo.Snapshot, only *browse.Alone, rows []bill.Row, month, owed price.Money) error {

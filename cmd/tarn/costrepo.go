@@ -13,9 +13,9 @@ import (
 	"github.com/tarn-backup/tarn/internal/storage"
 )
 
-// listed is what a listing says of an object, for its price.
-func (g *globals) listed(o storage.Object) bill.Thing {
-	return bill.Thing{Class: o.Class, Size: o.Size, Age: g.now().Sub(o.Modified), Metadata: !strings.HasPrefix(o.Key, "archives/")}
+// listed is what a listing of a storage says of an object, for its price.
+func (g *globals) listed(s storage.Storage, o storage.Object) bill.Thing {
+	return bill.Thing{Class: o.Class, Size: o.Size, Age: storage.TimeOf(s, g.now()).Sub(o.Modified), Metadata: !strings.HasPrefix(o.Key, "archives/")}
 }
 
 // priced is money for a command that is about nothing else.
@@ -48,7 +48,7 @@ func (g *globals) cost(ctx context.Context) error {
 	h, found := bill.NewHolding(m.prices), false
 	for o, err := range s.List(ctx, "") {
 		if err == nil {
-			err = h.Add(g.listed(o))
+			err = h.Add(g.listed(s, o))
 		}
 		if err != nil {
 			return err

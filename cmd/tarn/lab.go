@@ -8,12 +8,14 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"path/filepath"
 	"runtime/debug"
 	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/tarn-backup/tarn/internal/durable"
 	"github.com/tarn-backup/tarn/internal/s3lab"
 )
 
@@ -78,6 +80,11 @@ func (g *globals) lab(ctx context.Context, f labFlags, args []string) (err error
 	if err != nil {
 		return errors.Join(err, listener.Close())
 	}
+	release, err := lockLab(f.dir)
+	if err != nil {
+		return errors.Join(err, listener.Close())
+	}
+	defer func() { err = errors.Join(err, release()) }() // once the lab is closed
 	lab, err := s3lab.Open(cfg)
 	if err != nil {
 		return errors.Join(err, listener.Close())
@@ -106,6 +113,25 @@ func (g *globals) lab(ctx context.Context, f labFlags, args []string) (err error
 	case err := <-ended:
 		return fmt.Errorf("serving: %w", err)
 	}
+}
+
+// lockLab keeps other labs out of a lab's folder, until the function that it
+// returns is called. Two labs would write into one journal, which no lab could read
+// afterwards.
+func lockLab(dir string) (release func() error, err error) {
+	if dir == "" {
+		return func() error { return nil }, nil
+	}
+	if err := durable.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("making the lab's folder: %w", err)
+	}
+	lock, err := durable.TryLock(filepath.Join(dir, "lock"))
+	if errors.Is(err, durable.ErrLocked) {
+		return nil, hinted{fmt.Errorf("starting the lab: another lab is running in %s", printable(dir)), "End it first, or name another folder with --dir."}
+	} else if err != nil {
+		return nil, fmt.Errorf("starting the lab: %w", err)
+	}
+	return lock.Unlock, nil
 }
 
 // labConfig says what lab the flags ask for.
@@ -201,7 +227,10 @@ func (g *globals) welcome(vars []labVariable, f labFlags) error {
 		}
 	}
 	note("The bucket is %s: try `tarn -r s3://%s/photos backup FOLDER`. `tarn lab advance 12h` moves the clock.", labBucket, labBucket)
-	if f.dir == "" {
+	switch {
+	case f.dir == "" && f.upstream != "":
+		note("The objects stay on that server when it ends; their classes and thaws, the clock and the bill are in memory, and gone then (--dir keeps them).")
+	case f.dir == "":
 		note("It lives in memory: what it holds is gone when it ends (--dir keeps it).")
 	}
 	if host, _, err := net.SplitHostPort(f.addr); err == nil && host != "localhost" && !net.ParseIP(host).IsLoopback() {

@@ -62,6 +62,10 @@ PREFIX is one of the bucket ` + labBucket + `, or s3://bucket/prefix.`,
 			if err != nil {
 				return err
 			}
+			if answer.Moved == 0 {
+				return hinted{fmt.Errorf("nothing was moved: no object of the bucket %s that begins with %q lies in a warmer class than %s", printable(bucket), prefix, args[1]),
+					"Look at the bucket and the prefix; objects only get colder."}
+			}
 			g.say("Moved %s to %s.", formatCount(int64(answer.Moved), "object", "objects"), args[1])
 			return nil
 		},

@@ -187,7 +187,7 @@ func hintFor(err error) string {
 	case errors.Is(err, tarn.ErrDamaged):
 		return "`tarn check` lists what is damaged and which files that costs; `tarn rebuild` mends what can be mended."
 	case errors.Is(err, tarn.ErrTierRefused):
-		return "Name one of those by --tier. What was asked for before that is being thawed, and nothing else was spent."
+		return "Name one of those by --tier. Nothing was asked for, and nothing spent but the request that was refused, if there was one."
 	case errors.Is(err, tarn.ErrBusy):
 		return "Run the same command again later: it goes on with the rest."
 	case errors.Is(err, repo.ErrColdMetadata):

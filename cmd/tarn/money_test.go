@@ -165,7 +165,7 @@ func (p *labPerson) write(name string, data []byte) {
 // the lab bills, an independent sum over its log; and the estimate before is not less.
 func TestBackupBillEqualsTheLabs(t *testing.T) {
 	t.Parallel()
-	for _, class := range []string{"GLACIER", "DEEP_ARCHIVE", "GLACIER_IR", "STANDARD"} {
+	for _, class := range []string{"GLACIER", "DEEP_ARCHIVE", "GLACIER_IR", "STANDARD_IA", "ONEZONE_IA", "STANDARD"} {
 		t.Run(class, func(t *testing.T) {
 			t.Parallel()
 			p := newLabPerson(t)
@@ -173,9 +173,7 @@ func TestBackupBillEqualsTheLabs(t *testing.T) {
 			if err := os.MkdirAll(p.path("src", "many"), 0o755); err != nil {
 				t.Fatal(err)
 			}
-			if class != "GLACIER_IR" { // whose parts the lab bills as STANDARD's
-				p.write("src/large", noise(40<<20, "large"))
-			}
+			p.write("src/large", noise(40<<20, "large"))
 			for i := range 100 {
 				p.write(fmt.Sprintf("src/many/%d", i), noise(20<<10, fmt.Sprint(i)))
 			}

@@ -26,6 +26,7 @@ type restoreFlags struct {
 	verify         bool
 	sync           bool
 	wait           bool
+	ready          bool
 	poll           time.Duration
 	thawFlags
 }
@@ -42,8 +43,10 @@ not fetched again, so that the same command goes on where an interrupted one sto
 Files whose archives lie in a cold class have to be thawed first, which takes hours and costs money. restore then prints what it needs
 and what each tier of a thaw costs, asks (or takes --tier and --yes), asks S3 for just those archives, and ends with exit code 3. The same
 command, run later, fetches what is ready, and what ends first first; it thaws nothing twice, and needs no state on this machine.
---wait stays and looks every now and then, and can be ended at any time. Without a terminal and without --yes nothing is spent;
---max-cost refuses what costs more, and --dry-run prints the price and does nothing.
+--wait stays and looks every now and then, and can be ended at any time. Where the price is not accepted, and with --ready, it fetches what
+can be read without one, and says what is left. Without a terminal and without --yes nothing is thawed, and nothing read from a class that
+bills what is read of it (GLACIER_IR, STANDARD_IA, ONEZONE_IA); --max-cost refuses what costs more, and --dry-run prints the price and
+does nothing.
 
 --delete removes what the snapshot does not have. It spares what the backup left out (--exclude, .tarnignore, tagged folders, bins of the
 system) or could not read, and never goes into another file system that is mounted below a source. With --dry-run it names what it would
@@ -85,6 +88,7 @@ func (f *restoreFlags) register(fl *pflag.FlagSet) {
 	fl.BoolVar(&f.verify, "verify", false, "read every file again in the end")
 	fl.BoolVar(&f.sync, "sync", false, "end when all is on the disk; else the system writes in its own time, as after cp")
 	fl.BoolVar(&f.wait, "wait", false, "wait for what is being thawed")
+	fl.BoolVar(&f.ready, "ready", false, "fetch what can be read now, and ask for no thaw")
 	fl.DurationVar(&f.poll, "poll", pollDefault, "how often --wait looks, which is a LIST request for 1,000 archives")
 	f.thawFlags.register(fl)
 }
@@ -96,6 +100,9 @@ func (f *restoreFlags) check() error {
 	}
 	if f.poll < time.Millisecond {
 		return fmt.Errorf("--poll %v: want a time such as 10m", f.poll)
+	}
+	if f.ready && (f.wait || f.faster) {
+		return errors.New("--ready asks for nothing and waits for nothing: leave out --wait and --faster")
 	}
 	return f.thawFlags.check()
 }
@@ -235,7 +242,10 @@ func (g *globals) reportRestore(cfg restore.Config, res *restore.Result) {
 	if cfg.Verify && res.Frozen == 0 {
 		g.say("verified %s", verified(res))
 	}
-	if res.Frozen > 0 {
+	switch {
+	case res.Frozen > 0 && cfg.DryRun:
+		g.say("%s of them can't be read yet", formatCount(res.Frozen, "file", "files"))
+	case res.Frozen > 0:
 		g.say("%s left that are not readable yet", formatCount(res.Frozen, "file", "files"))
 	}
 	if res.Problems > 0 {

@@ -4,8 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"slices"
+	"strings"
 	"time"
 
+	"github.com/tarn-backup/tarn"
 	"github.com/tarn-backup/tarn/internal/cold"
 	"github.com/tarn-backup/tarn/internal/price"
 	"github.com/tarn-backup/tarn/internal/restore"
@@ -19,8 +23,12 @@ type coldRestore struct {
 	cfg   restore.Config
 	flags restoreFlags
 	needs []restore.Need
-	usage price.Usage
-	acted bool // something was asked for or read
+	usage price.Usage // of thaws, beside the requests
+	acted bool        // something was asked for or read
+	// refused says that the price was not accepted: then only what costs nothing
+	// by the byte is read.
+	refused *declined
+	ready   time.Time // when what this run has asked for can be read, as a rule
 }
 
 // restoreCold restores from S3: it shows the price, thaws if that is accepted,
@@ -39,22 +47,23 @@ func (g *globals) restoreCold(ctx context.Context, o *opened, v *coldView, cfg r
 }
 
 func (c *coldRestore) all(ctx context.Context) error {
-	if c.view.Cold == 0 && !c.flags.dryRun && c.flags.maxCost == "" {
+	if c.view.Cold == 0 && !c.view.charges() && !c.flags.dryRun && c.flags.maxCost == "" {
 		c.cfg.Access = nil // as from any warm storage: no plan is needed
 		_, err := c.fetch(ctx)
 		return err
 	}
-	if err := c.plan(ctx); err != nil {
+	err := c.plan(ctx)
+	if refused, ok := errors.AsType[*declined](err); ok && c.readable() {
+		c.refused = refused
+	} else if err != nil {
 		return err
 	}
 	if c.flags.dryRun {
-		c.cfg.Access = nil // of all that would be written, thawed or not
-		_, err := c.fetch(ctx)
-		return err
+		return c.tell(ctx)
 	}
 	for {
 		left := int64(1)
-		if len(c.needs) == 0 || c.view.any(c.needs, cold.Warm, cold.Thawed) {
+		if c.readable() || !c.view.any(c.needs, cold.Thawing, cold.Frozen) {
 			var err error
 			if left, err = c.fetch(ctx); err != nil && (err != errProblems || left == 0) {
 				return err
@@ -63,13 +72,32 @@ func (c *coldRestore) all(ctx context.Context) error {
 		if left == 0 {
 			return nil
 		}
-		if !c.flags.wait || !c.view.any(c.needs, cold.Thawing) {
+		if !c.flags.wait || !c.view.any(c.needs, cold.Thawing) || c.refused != nil {
 			return c.comeBack()
 		}
 		if err := c.wait(ctx); err != nil {
 			return err
 		}
 	}
+}
+
+// tell is a dry run, of all that would be written, thawed or not.
+func (c *coldRestore) tell(ctx context.Context) error {
+	c.cfg.Access = func(id tarn.ArchiveID) restore.Access {
+		a := c.view.access(id)
+		a.Readable = true
+		return a
+	}
+	_, err := c.fetch(ctx)
+	return err
+}
+
+// readable reports whether something of what is needed can be read now, and may be.
+func (c *coldRestore) readable() bool {
+	return slices.ContainsFunc(c.needs, func(n restore.Need) bool {
+		a := c.view.access(n.Archive)
+		return a.Readable && a.Err == nil
+	})
 }
 
 // plan finds out what is needed, shows what it costs, and thaws it if that is
@@ -82,21 +110,50 @@ func (c *coldRestore) plan(ctx context.Context) error {
 		return err
 	}
 	c.needs = needs
-	p, err := cold.NewPlan(cold.Request{
-		Archives: c.view.archives(needs), Days: c.flags.days, Now: c.now(), Faster: c.flags.faster, Lists: c.view.lists,
-	}, c.view.prices)
+	lost := c.view.lost(needs)
+	if err := c.showLost(c.view, lost); err != nil {
+		return err
+	}
+	r := cold.Request{Days: c.flags.days, Now: c.time(c.o), Faster: c.flags.faster, Ready: c.flags.ready}
+	if c.flags.wait {
+		r.Poll = c.flags.poll
+	}
+	p, err := c.view.plan(needs, r)
 	if err != nil {
 		return err
 	}
-	if c.view.Cold > 0 || c.flags.dryRun {
-		if err := c.showPlan(c.view, p, would.Written, would.Bytes); err != nil {
+	files, bytes := notLost(lost, would.Written, would.Bytes)
+	if c.view.Cold > 0 || c.view.charges() || c.flags.dryRun {
+		if err := c.showPlan(c.view, p, files, bytes); err != nil {
+			return err
+		}
+		c.noteFaster(p, c.flags.thawFlags)
+	}
+	if c.flags.dryRun {
+		return c.flags.affordable(c.view, p)
+	}
+	return c.carryOut(ctx, p, bytes)
+}
+
+// carryOut thaws what a plan asks for if its price is accepted. Before anybody is
+// asked, it tries whether so many bytes can be written at all.
+func (c *coldRestore) carryOut(ctx context.Context, p *cold.Plan, bytes int64) error {
+	sum, err := p.Retrieval()
+	if err != nil {
+		return err
+	}
+	if len(p.Ask) > 0 || sum != nil && !sum.Free() {
+		if err := c.tryTarget(bytes); err != nil {
 			return err
 		}
 	}
-	if c.flags.dryRun {
-		return nil
-	}
 	offer, err := c.accept(c.view, p, c.flags.thawFlags)
+	if err == nil && len(p.Ask) == 0 {
+		err = c.acceptReading(c.view, p, c.flags.thawFlags)
+	}
+	if _, ok := errors.AsType[*declined](err); ok {
+		c.view.unpaid = true
+	}
 	if err != nil || len(p.Ask) == 0 {
 		return err
 	}
@@ -104,7 +161,28 @@ func (c *coldRestore) plan(ctx context.Context) error {
 	if _, err := c.thaw(ctx, c.o, p, offer, &c.usage); err != nil {
 		return err
 	}
+	if offer.Wait.To > 0 {
+		c.ready = c.time(c.o).Add(offer.Wait.To)
+	}
 	return c.view.again(ctx, c.globals, c.o)
+}
+
+// tryTarget finds out whether the target can be written and has room, before anything
+// is paid. Of a target that holds something, files may be replaced, so that less
+// room may do.
+func (c *coldRestore) tryTarget(bytes int64) error {
+	err := restore.TryTarget(c.cfg.Target, bytes)
+	if err == nil {
+		return nil
+	}
+	if !errors.Is(err, restore.ErrNoRoom) {
+		return fmt.Errorf("nothing was asked for or spent: %w", err)
+	}
+	if list, readErr := os.ReadDir(c.cfg.Target); readErr == nil && len(list) > 0 {
+		c.log.Warn("there may be too little room", "error", err)
+		return nil
+	}
+	return hinted{fmt.Errorf("nothing was asked for or spent: %w", err), "Make room there, name another --target, or fewer paths. `tarn thaw` asks for a thaw without a target."}
 }
 
 // fetch restores what can be read, and returns how many files are left.
@@ -127,8 +205,8 @@ func (c *coldRestore) fetch(ctx context.Context) (frozen int64, err error) {
 	if err != nil {
 		return 0, err
 	}
-	if err := c.view.read(&c.usage, res.Reads); err != nil {
-		return 0, err
+	if cfg.DryRun {
+		res.Frozen = c.view.unreadable(c.needs)
 	}
 	c.reportRestore(cfg, res)
 	for _, hint := range hints() {
@@ -148,43 +226,83 @@ func (c *coldRestore) wait(ctx context.Context) error {
 			keys = append(keys, a.Key)
 		}
 	}
-	c.say("waiting for %s, looking every %s; it can be ended and run again", formatCount(int64(len(keys)), "archive", "archives"), formatDuration(c.flags.poll))
-	w := &cold.Waiter{Storage: c.o.Storage(), Every: c.flags.poll, Now: c.now}
-	looks := int64(-1) // take counts the last one
-	w.Looked = func(l *cold.Listing) { looks += l.Requests }
+	return c.waitFor(ctx, c.o, c.view, keys, c.flags.poll)
+}
+
+// waitFor waits until one of the archives can be read, or none is being thawed.
+func (g *globals) waitFor(ctx context.Context, o *opened, v *coldView, keys []string, poll time.Duration) error {
+	g.say("waiting for %s, looking every %s; it can be ended and run again", formatCount(int64(len(keys)), "archive", "archives"), formatDuration(poll))
+	w := &cold.Waiter{Storage: o.Storage(), Every: poll, Now: g.now}
 	l, err := w.Wait(ctx, keys)
 	if err != nil {
 		return err
 	}
-	c.view.lists += looks + 1 - l.Requests
-	c.view.take(c.o, l)
-	return nil
+	return v.take(ctx, o, l)
 }
 
 // comeBack says what is not back yet, and what to do.
 func (c *coldRestore) comeBack() error {
-	var frozen, thawing int64
+	c.acted = true
+	var frozen, thawing, unpaid int64
 	for _, a := range c.view.archives(c.needs) {
-		switch a.State {
-		case cold.Thawing:
+		switch {
+		case a.State == cold.Thawing:
 			thawing++
-		case cold.Frozen:
+		case a.State == cold.Frozen:
 			frozen++
+		case c.view.unpaid && c.view.retrieves(a.Object):
+			unpaid++
 		}
 	}
 	if c.json {
-		if err := c.printJSON(map[string]any{"type": "waiting", "thawing": thawing, "frozen": frozen}); err != nil {
+		doc := map[string]any{"type": "waiting", "thawing": thawing, "frozen": frozen, "unpaid": unpaid}
+		if !c.ready.IsZero() {
+			doc["ready"] = c.ready.UTC().Truncate(time.Second)
+		}
+		if err := c.printJSON(doc); err != nil {
 			return err
 		}
 		return errProblems
 	}
-	if frozen > 0 || thawing == 0 {
+	switch {
+	case c.refused != nil:
+		fmt.Fprintf(c.stderr, "tarn: some files are not back: %s\n", printableError(c.refused))
+		if c.refused.hint != "" {
+			fmt.Fprintf(c.stderr, "      %s\n", c.refused.hint)
+		}
+	case frozen > 0 && c.flags.ready:
+		fmt.Fprintf(c.stderr, "tarn: some files are not back: %s frozen\n      Without --ready, the same command says what it costs to thaw them.\n", are(frozen))
+	case frozen > 0 || thawing == 0:
 		fmt.Fprintf(c.stderr, "tarn: some files are not back: their archives are frozen, or were frozen again on the way\n      The same command says what it costs to thaw them.\n")
 	}
 	if thawing > 0 {
-		fmt.Fprintf(c.stderr, "tarn: some files are not back yet: %s being thawed\n      Run the same command again then: it fetches what is ready. `tarn thaw --status` says how far it is.\n", are(thawing))
+		fmt.Fprintf(c.stderr, "tarn: some files are not back yet: %s being thawed\n      Run the same command again %s: it fetches what is ready. `tarn thaw --status` says how far it is.\n", are(thawing), c.when())
 	}
 	return errProblems
+}
+
+// when says when to come back. What another run has asked for is ready at the end
+// of the usual wait at the latest, counted from then.
+func (c *coldRestore) when() string {
+	if !c.ready.IsZero() {
+		return "after " + c.ready.Local().Format("2006-01-02 15:04")
+	}
+	var waits []string
+	for _, tier := range price.Tiers {
+		var most time.Duration
+		for _, a := range c.view.archives(c.needs) {
+			if a.State == cold.Thawing && c.view.prices != nil {
+				most = max(most, c.view.prices.Classes[a.Class].Waits[tier].To)
+			}
+		}
+		if most > 0 {
+			waits = append(waits, fmt.Sprintf("%s in the tier %s", formatDuration(most), strings.ToLower(string(tier))))
+		}
+	}
+	if len(waits) == 0 {
+		return "then"
+	}
+	return "then, which is at most so long after it was asked for: " + strings.Join(waits, ", ")
 }
 
 // pollDefault is how often --wait looks.

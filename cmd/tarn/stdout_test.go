@@ -28,7 +28,7 @@ func TestFullStdout(t *testing.T) {
 	p.must("backup", "src")
 	commands := []string{
 		"diff latest~1 latest", "init -r new", "backup src", "backup --dry-run src", "snapshots", "ls latest", "find a", "stats",
-		"restore latest --target out", "cat latest src/a", "dump latest", "check", "check --read-data", "rebuild", "key list",
+		"restore latest --target out", "cat latest src/a", "dump latest", "check", "check --read-data", "drill --status", "drill --bytes 1MiB", "rebuild", "key list",
 		"cost prices --region us-east-1", "cost classes src --prices aws/us-east-1", "key new", "version", "completion bash", "--help", "backup --help",
 	}
 	for _, line := range commands {

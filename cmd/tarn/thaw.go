@@ -61,10 +61,7 @@ func (g *globals) thawSnapshot(ctx context.Context, filter *browse.Filter, args 
 			g.say("%s is a folder: nothing in it is ever cold", printable(o.location))
 			return nil
 		}
-		var none *progress
-		needs, would, err := restore.Needs(ctx, restore.Config{
-			Repo: o.Repo, Contents: o.contents, Snapshot: s, Paths: paths, Overwrite: restore.Changed, Log: g.log, Access: v.access, Problem: g.problems(&none),
-		})
+		needs, would, err := g.needs(ctx, o, v, s, paths)
 		if err != nil {
 			return err
 		}
@@ -83,17 +80,37 @@ func (g *globals) thawSnapshot(ctx context.Context, filter *browse.Filter, args 
 
 // thawNeeds prices what is needed, and thaws it if that is accepted.
 func (g *globals) thawNeeds(ctx context.Context, o *opened, v *coldView, f thawFlags, needs []restore.Need, would *restore.Result, dryRun bool) error {
-	now := g.now()
-	p, err := cold.NewPlan(cold.Request{
-		Archives: v.archives(needs), Days: f.days, Now: now, Keep: now.AddDate(0, 0, 1), Faster: f.faster, Lists: v.lists,
-	}, v.prices)
+	lost := v.lost(needs)
+	if err := g.showLost(v, lost); err != nil {
+		return err
+	}
+	err := g.thawFound(ctx, o, v, f, needs, would, dryRun)
+	if err == nil && len(lost) > 0 {
+		return errProblems
+	}
+	return err
+}
+
+// thawFound is thawNeeds for what is not lost.
+func (g *globals) thawFound(ctx context.Context, o *opened, v *coldView, f thawFlags, needs []restore.Need, would *restore.Result, dryRun bool) error {
+	now := g.time(o)
+	p, err := v.plan(needs, cold.Request{Days: f.days, Now: now, Keep: now.AddDate(0, 0, 1), Faster: f.faster})
 	if err != nil {
 		return err
 	}
-	if err := g.showPlan(v, p, would.Written, would.Bytes); err != nil || dryRun {
+	files, bytes := notLost(v.lost(needs), would.Written, would.Bytes)
+	if err := g.showPlan(v, p, files, bytes); err != nil {
 		return err
 	}
-	if len(p.Ask) == 0 {
+	g.noteFaster(p, f)
+	switch {
+	case dryRun:
+		return f.affordable(v, p)
+	case len(p.Ask) > 0:
+	case p.Sum(cold.Thawing).Archives > 0:
+		g.say("%s being thawed already, and nothing else is frozen: nothing was asked for", are(p.Sum(cold.Thawing).Archives))
+		return nil
+	default:
 		g.say("nothing is frozen: nothing was asked for")
 		return nil
 	}

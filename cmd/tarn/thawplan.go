@@ -10,10 +10,14 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"github.com/tarn-backup/tarn"
 	"github.com/tarn-backup/tarn/internal/cold"
 	"github.com/tarn-backup/tarn/internal/price"
 	"github.com/tarn-backup/tarn/internal/storage"
 )
+
+// daysDefault is how long thawed copies are kept.
+const daysDefault = 7
 
 // thawFlags say what may be thawed, and for how much.
 type thawFlags struct {
@@ -26,7 +30,7 @@ type thawFlags struct {
 
 func (f *thawFlags) register(fl *pflag.FlagSet) {
 	fl.StringVar(&f.tier, "tier", "", "speed of a thaw: bulk, standard or expedited (default: asks; with --yes bulk)")
-	fl.IntVar(&f.days, "days", 7, "days that thawed copies can be read")
+	fl.IntVar(&f.days, "days", daysDefault, "days that thawed copies can be read")
 	fl.BoolVarP(&f.yes, "yes", "y", false, "thaw without asking")
 	fl.StringVar(&f.maxCost, "max-cost", "", "refuse what costs more `DOLLARS`, before anything is spent")
 	fl.BoolVar(&f.faster, "faster", false, "thaw in --tier also what is being thawed in a slower one, which is paid for in addition")
@@ -53,6 +57,29 @@ func (f *thawFlags) check() error {
 	return nil
 }
 
+// affordable refuses a dry run if what would be asked for costs more than
+// --max-cost: without a tier, if each does.
+func (f *thawFlags) affordable(v *coldView, p *cold.Plan) (err error) {
+	offers := p.Offers
+	if f.tier != "" && len(p.Ask) > 0 {
+		tier, err := cold.ParseTier(f.tier)
+		if err != nil {
+			return err
+		}
+		offer, err := p.Offer(tier)
+		if err != nil {
+			return err
+		}
+		offers = []cold.Offer{offer}
+	}
+	for _, o := range offers {
+		if err = f.within(v, o); err == nil {
+			return nil
+		}
+	}
+	return err
+}
+
 // within refuses an offer beyond --max-cost.
 func (f *thawFlags) within(v *coldView, o cold.Offer) error {
 	if f.maxCost == "" {
@@ -63,8 +90,8 @@ func (f *thawFlags) within(v *coldView, o cold.Offer) error {
 		return err
 	}
 	switch err = o.Within(most); {
-	case errors.Is(err, price.ErrNoPrices) && v.unknown != nil:
-		return fmt.Errorf("--max-cost %s can't be kept: %w", f.maxCost, v.unknown)
+	case errors.Is(err, price.ErrNoPrices) && v.why != nil:
+		return fmt.Errorf("--max-cost %s can't be kept: %w", f.maxCost, v.why)
 	case err != nil:
 		return hinted{err, "Nothing was spent. Allow more, take a cheaper tier (--tier), or name fewer paths."}
 	}
@@ -94,28 +121,69 @@ func (g *globals) accept(v *coldView, p *cold.Plan, f thawFlags) (cold.Offer, er
 		return o, err
 	}
 	if g.password == nil {
-		return o, hinted{fmt.Errorf("%s frozen, and nothing was asked for or spent", are(int64(len(p.Ask)))),
+		return o, &declined{fmt.Errorf("%s frozen, and nothing was asked for or spent", are(int64(len(p.Ask)))),
 			"Add --yes and a tier, as in --tier bulk --yes, to thaw at that price."}
 	}
 	answer, err := g.ask(fmt.Sprintf("Thaw in the tier %s for %s? [y/N] ", strings.ToLower(string(tier)), costOf(o)))
 	if err == nil && answer != "y" && answer != "yes" {
-		err = errors.New("not thawed: nothing was spent")
+		err = notThawed
 	}
 	return o, err
+}
+
+// declined says that a price was not accepted. What costs nothing by the byte may
+// be read all the same.
+type declined struct {
+	error
+	hint string
+}
+
+func (d *declined) Unwrap() error { return hinted{d.error, d.hint} }
+
+var notThawed = &declined{errors.New("not thawed: nothing was spent"), ""}
+
+// acceptReading asks for what a plan that thaws nothing costs, if it retrieves
+// something that is paid by the byte.
+func (g *globals) acceptReading(v *coldView, p *cold.Plan, f thawFlags) error {
+	sum, err := p.Retrieval()
+	if err != nil || sum == nil || sum.Free() || f.yes {
+		return err
+	}
+	if g.password == nil {
+		return &declined{fmt.Errorf("reading costs %s, of which %s for retrieval, and nothing was spent", costOf(p.Offers[0]), sum), "Add --yes to read at that price."}
+	}
+	answer, err := g.ask(fmt.Sprintf("Read for %s, of which %s for retrieval? [y/N] ", costOf(p.Offers[0]), sum))
+	if err == nil && answer != "y" && answer != "yes" {
+		err = &declined{errors.New("not read: nothing was spent"), ""}
+	}
+	return err
+}
+
+// noteFaster says what --tier and --faster mean for archives that are being thawed.
+func (g *globals) noteFaster(p *cold.Plan, f thawFlags) {
+	n := p.Sum(cold.Thawing).Archives
+	if n == 0 || f.tier == "" || g.json {
+		return
+	}
+	if f.faster {
+		g.say("%s being thawed, in a tier that S3 does not tell. If the first is in one that is no slower, the rest is left alone, and no more than that request is paid for.", are(n))
+		return
+	}
+	g.say("%s being thawed already, in a tier that S3 does not tell; --faster asks for them in the tier %s, too.", are(n), strings.ToLower(f.tier))
 }
 
 // askTier has the user choose a tier.
 func (g *globals) askTier(v *coldView, p *cold.Plan, f thawFlags) (o cold.Offer, err error) {
 	var choices []string
 	for _, o := range p.Offers {
-		choices = append(choices, strings.ToLower(string(o.Tier)))
+		choices = append(choices, fmt.Sprintf("%s for %s", strings.ToLower(string(o.Tier)), costOf(o)))
 	}
 	answer, err := g.ask(fmt.Sprintf("Thaw in which tier? [%s, or nothing to leave it] ", strings.Join(choices, ", ")))
 	if err != nil {
 		return o, err
 	}
 	if answer == "" || answer == "n" || answer == "no" {
-		return o, errors.New("not thawed: nothing was spent")
+		return o, notThawed
 	}
 	tier, err := cold.ParseTier(answer)
 	if err == nil {
@@ -168,14 +236,18 @@ func (g *globals) showPlan(v *coldView, p *cold.Plan, files, bytes int64) error 
 		return nil
 	}
 	var parts []string
-	for _, state := range []cold.State{cold.Frozen, cold.Thawing, cold.Thawed, cold.Warm} {
+	for _, state := range []cold.State{cold.Missing, cold.Damaged, cold.Frozen, cold.Thawing, cold.Thawed, cold.Warm} {
 		if s := p.Sum(state); s.Archives > 0 {
 			parts = append(parts, fmt.Sprintf("%d %s (%s)", s.Archives, state, formatBytes(s.Bytes)))
 		}
 	}
-	g.say("%s (%s) in %s: %s", formatCount(files, "file", "files"), formatBytes(bytes), formatCount(int64(len(p.Archives)), "archive", "archives"), strings.Join(parts, ", "))
-	if v.prices == nil {
-		g.say("%s", printableError(v.unknown))
+	states := ""
+	if len(parts) > 0 {
+		states = ": " + strings.Join(parts, ", ")
+	}
+	g.say("%s (%s) in %s%s", formatCount(files, "file", "files"), formatBytes(bytes), formatCount(int64(len(p.Archives)), "archive", "archives"), states)
+	if v.why != nil {
+		g.say("%s", v.none())
 	}
 	if len(p.Ask) == 0 && v.prices == nil {
 		return nil
@@ -186,34 +258,48 @@ func (g *globals) showPlan(v *coldView, p *cold.Plan, files, bytes int64) error 
 // printOffers prints what each tier costs, part by part.
 func (g *globals) printOffers(v *coldView, p *cold.Plan) error {
 	w := tabwriter.NewWriter(g.stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintf(w, "TIER\tREADY IN\tRETRIEVAL\tREQUESTS\tCOPY FOR %s\tTRANSFER\tTOTAL\t\n", strings.ToUpper(formatCount(int64(p.Days), "day", "days")))
+	fmt.Fprintf(w, "TIER\tREADY IN\tRETRIEVAL\tREQUESTS\tCOPY FOR %s\tTRANSFER\tTOTAL\tAT MOST\t\n", strings.ToUpper(formatCount(int64(p.Days), "day", "days")))
 	for _, o := range p.Offers {
 		tier, wait := strings.ToLower(string(o.Tier)), "?"
 		if tier == "" {
-			tier, wait = "none", "now"
+			tier, wait = "-", "now"
+			if p.Sum(cold.Thawing).Archives > 0 && !p.Ready {
+				wait = "?" // S3 does not tell
+			}
 		} else if o.Wait.To > 0 {
 			wait = formatWait(o.Wait)
 		}
-		cells := []string{"?", "?", "?", "?", "?"}
+		cells := []string{"?", "?", "?", "?", "?", "?"}
 		if b := o.Bill; b != nil {
-			cells = []string{b.Sum(price.GroupRetrieval).String(), b.Sum(price.GroupRequests).String(), b.Sum(price.GroupCopy).String(), b.Sum(price.GroupTransfer).String(), b.Total.String()}
+			cells = []string{b.Sum(price.GroupRetrieval).String(), b.Sum(price.GroupRequests).String(), b.Sum(price.GroupCopy).String(), b.Sum(price.GroupTransfer).String(), b.Total.String(), o.Most.Total.String()}
 		}
 		fmt.Fprintf(w, "%s\t%s\t%s\t\n", tier, wait, strings.Join(cells, "\t"))
 	}
 	err := w.Flush()
 	if v.prices != nil {
-		g.say("Prices of %s/%s as of %s. The first %s a month that leave are free, and count as unused.", v.prices.Provider, v.prices.Region, v.prices.Date, formatBytes(v.prices.FreeTransfer))
+		g.say("Prices of %s The first %s a month that leave are free, and count as unused.", v.source(), formatBytes(v.prices.FreeTransfer))
+	}
+	if v.prices != nil && len(p.Ask) > 0 {
+		g.say("S3 ends copies at midnight (UTC), up to a day later than asked for: AT MOST has that day, and is what --max-cost is compared with.")
 	}
 	return err
 }
 
 // thaw carries out a plan, and counts what that has used.
 func (g *globals) thaw(ctx context.Context, o *opened, p *cold.Plan, offer cold.Offer, u *price.Usage) (cold.Result, error) {
-	res, err := p.Thaw(ctx, o.Storage(), cold.Options{Tier: offer.Tier})
+	release, waited, err := g.lockThaw(ctx, o)
+	if err != nil {
+		return cold.Result{}, err
+	}
+	res, err := p.Thaw(ctx, o.Storage(), cold.Options{Tier: offer.Tier, Look: waited})
+	err = errors.Join(err, release())
+	if errors.Is(err, tarn.ErrTierRefused) && res.Requested > 0 {
+		err = hinted{err, "Name one of those by --tier. What was asked for before that is being thawed, and nothing else was spent."}
+	}
 	u.Add(res.Usage)
 	if g.json {
 		g.printJSON(map[string]any{"type": "thaw", "tier": strings.ToLower(string(offer.Tier)), "days": p.Days, "requested": res.Requested, "bytes": res.Bytes,
-			"running": res.Running, "gone": res.Gone, "left": res.Left})
+			"running": res.Running, "refused": res.Refused, "gone": res.Gone, "left": res.Left})
 	} else if res.Requested+res.Running > 0 {
 		ready := ""
 		if offer.Wait.To > 0 {
@@ -221,29 +307,41 @@ func (g *globals) thaw(ctx context.Context, o *opened, p *cold.Plan, offer cold.
 		}
 		g.say("asked for the thaw of %s (%s)%s", formatCount(res.Requested, "archive", "archives"), formatBytes(res.Bytes), ready)
 		if res.Running > 0 {
-			g.say("%s being thawed already, in a tier that is no slower", are(res.Running))
+			g.say("%s being thawed already%s", are(res.Running), refusedText(res.Refused))
 		}
 	}
 	return res, err
 }
 
-// spent says what a command has used, and what that comes to.
-func (g *globals) spent(v *coldView, u *price.Usage) error {
-	if err := u.Request(price.ListObjects, "", v.lists); err != nil {
-		return err
+// refusedText says what S3 has refused, and bills.
+func refusedText(n int64) string {
+	if n == 0 {
+		return ""
 	}
+	return fmt.Sprintf(", in a tier that is no slower as far as S3 was asked (%s, which S3 bills)", formatCount(n, "request", "requests"))
+}
+
+// spent says what a command has used, by the storage's meter, and what that
+// comes to; thawed is what thaws have used beside their requests.
+func (g *globals) spent(v *coldView, thawed *price.Usage) error {
 	if v.prices == nil {
 		if v.Cold > 0 && !g.json {
-			g.say("%s", printableError(v.unknown))
+			g.say("%s", v.none())
 		}
 		return nil
 	}
-	bill, err := v.prices.Bill(*u, 0)
+	u, err := v.beside()
+	if err != nil {
+		return err
+	}
+	u.Add(*thawed)
+	bill, err := v.prices.Bill(u, 0)
 	if err != nil {
 		return fmt.Errorf("pricing what was done: %w", err)
 	}
+	m := v.meter.Metered()
 	if g.json {
-		return g.printJSON(map[string]any{"type": "cost", "total": bill.Total, "lines": orEmpty(bill.Lines)})
+		return g.printJSON(map[string]any{"type": "cost", "requests": m.Count(), "bytes_down": m.Down, "total": bill.Total, "lines": orEmpty(bill.Lines)})
 	}
 	var parts []string
 	for _, group := range price.Groups {
@@ -255,6 +353,6 @@ func (g *globals) spent(v *coldView, u *price.Usage) error {
 	if len(parts) > 1 {
 		detail = " (" + strings.Join(parts, ", ") + ")"
 	}
-	g.say("cost: %s%s", bill.Total, detail)
+	g.say("cost: %s, %s down: %s%s", formatCount(m.Count(), "request", "requests"), formatBytes(m.Down), bill.Total, detail)
 	return nil
 }

@@ -33,28 +33,36 @@ func (g *globals) thawStatus(ctx context.Context, o *opened, needs []restore.Nee
 	}
 	if needs == nil {
 		for _, id := range slices.Sorted(maps.Keys(v.byID)) {
-			if v.byID[id].State != cold.Warm {
+			// One that is lost may be a leftover, which check says.
+			if s := v.byID[id].State; s != cold.Warm && s != cold.Missing {
 				needs = append(needs, restore.Need{Archive: id})
 			}
 		}
 	}
 	docs := g.statusOf(ctx, o, v, needs)
-	if g.json {
+	if err := g.showStatus(docs); err != nil {
+		return err
+	}
+	if slices.ContainsFunc(docs, func(d archiveDoc) bool { return d.Lost() }) {
+		return errProblems
+	}
+	return nil
+}
+
+func (g *globals) showStatus(docs []archiveDoc) error {
+	switch {
+	case g.json:
 		for _, d := range docs {
 			if err := g.printJSON(d); err != nil {
 				return err
 			}
 		}
-		return nil
-	}
-	if len(docs) == 0 {
+	case len(docs) == 0:
 		g.say("no archive is in a cold class")
-		return nil
+	case !g.quiet:
+		return g.printStatus(docs)
 	}
-	if g.quiet {
-		return nil
-	}
-	return g.printStatus(docs)
+	return nil
 }
 
 // statusOf is what there is to say of archives, the nearest first.
@@ -82,7 +90,14 @@ func (g *globals) printStatus(docs []archiveDoc) error {
 		if !d.Until.IsZero() {
 			until = d.Until.Local().Format(time.DateTime)
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", d.Archive, printable(d.Split), formatBytes(d.Size), d.Class, d.State, until)
+		class, state := string(d.Class), string(d.State)
+		switch d.State {
+		case cold.Missing:
+			class, state = "-", "LOST"
+		case cold.Damaged:
+			state = "DAMAGED"
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", d.Archive, printable(d.Split), formatBytes(d.Size), class, state, until)
 		s := sums[d.State]
 		sums[d.State] = cold.Sum{Archives: s.Archives + 1, Bytes: s.Bytes + d.Size}
 	}
@@ -90,7 +105,7 @@ func (g *globals) printStatus(docs []archiveDoc) error {
 		return fmt.Errorf("printing the archives: %w", err)
 	}
 	var parts []string
-	for _, state := range []cold.State{cold.Warm, cold.Thawed, cold.Thawing, cold.Frozen} {
+	for _, state := range []cold.State{cold.Warm, cold.Thawed, cold.Thawing, cold.Frozen, cold.Damaged, cold.Missing} {
 		if s := sums[state]; s.Archives > 0 {
 			parts = append(parts, fmt.Sprintf("%d %s (%s)", s.Archives, state, formatBytes(s.Bytes)))
 		}

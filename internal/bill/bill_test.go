@@ -47,7 +47,7 @@ func TestEstimate(t *testing.T) {
 		t.Errorf("%d requests, want %d; %d bytes, %d days", c.Requests, want, c.Up, c.Days)
 	}
 	// 200 MiB for 90 days of 24 hours in months of 730
-	is(t, "owed", c.Owed, ratOf(200<<20, "0.0036", 90*24))
+	is(t, "owed", c.Owed, ratOf(200<<20+64<<10, "0.0036", 90*24))
 	sum, _ := new(big.Rat).SetString("0")
 	for _, part := range []string{ratOf(200<<20, "0.0036", 730), ratOf(64<<10, "0.0036", 730), ratOf(16<<10, "0.023", 730), ratOf(1<<10, "0.023", 730), ratOf(1<<20, "0.023", 730)} {
 		r, _ := new(big.Rat).SetString(part)
@@ -94,39 +94,6 @@ func TestUsage(t *testing.T) {
 	}
 }
 
-// TestRestorePlans: what a mixed restore costs in each tier that all of it can
-// be thawed in; what is thawed or warm is fetched only.
-func TestRestorePlans(t *testing.T) {
-	wanted := []bill.Wanted{
-		{Class: tarn.DeepArchive, Count: 10, Bytes: 10 << 30, Read: 1 << 30},
-		{Class: tarn.Glacier, Count: 5, Bytes: 5 << 30, Read: 5 << 30},
-		{Class: tarn.Glacier, Thawed: true, Count: 1, Bytes: 1 << 30, Read: 1 << 30},
-		{Class: tarn.StandardIA, Count: 1, Bytes: 1 << 30, Read: 1 << 30},
-	}
-	plans, err := bill.RestorePlans(prices(t), wanted, 7)
-	if err != nil || len(plans) != 2 {
-		t.Fatalf("%d plans, %v", len(plans), err)
-	}
-	bulk, normal := plans[0], plans[1]
-	if bulk.Tier != price.Bulk || bulk.Wait.To != 48*time.Hour || normal.Tier != price.Normal || normal.Wait.To != 12*time.Hour {
-		t.Errorf("%s %s, %s %s", bulk.Tier, bulk.Wait.To, normal.Tier, normal.Wait.To)
-	}
-	is(t, "bulk: retrieval", bulk.Bill.Sum(price.GroupRetrieval), "0.035")      // 10 × .0025 + 0 + .01 of IA
-	is(t, "standard: retrieval", normal.Bill.Sum(price.GroupRetrieval), "0.26") // 10 × .02 + 5 × .01 + .01
-	is(t, "copy", normal.Bill.Sum(price.GroupCopy), ratOf(15<<30, "0.023", 7*24))
-	// 10 × .10 + 5 × .05 + 16 GETs × .0004 + 1 × .001, for 1,000
-	is(t, "requests", normal.Bill.Sum(price.GroupRequests), "0.0012574")
-	is(t, "transfer", normal.Bill.Sum(price.GroupTransfer), "0")
-	if best := bill.Cheapest(plans); best.Tier != price.Bulk {
-		t.Errorf("the cheapest is %s", best.Tier)
-	}
-	warm, err := bill.RestorePlans(prices(t), wanted[2:], 7)
-	if err != nil || len(warm) != 1 || warm[0].Tier != "" {
-		t.Fatalf("what is warm: %+v, %v", warm, err)
-	}
-	is(t, "warm", warm[0].Bill.Total, "0.0100014")
-}
-
 // TestHolding: minimum days are owed by age, and only for what has some.
 func TestHolding(t *testing.T) {
 	h := bill.NewHolding(prices(t))
@@ -147,7 +114,7 @@ func TestHolding(t *testing.T) {
 	if err != nil || len(rows) != 4 {
 		t.Fatalf("%+v, %v", rows, err)
 	}
-	is(t, "owed", rows[1].Owed, ratOf(1<<30, "0.00099", 150*24))
+	is(t, "owed", rows[1].Owed, ratOf(1<<30+32<<10, "0.00099", 150*24))
 	if rows[1].Days != 150 || rows[1].Objects != 2 || rows[0].Class != tarn.Standard || !rows[2].Metadata || rows[3].Class != tarn.Glacier {
 		t.Errorf("%+v", rows)
 	}

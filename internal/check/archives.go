@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -13,6 +14,7 @@ import (
 	"github.com/tarn-backup/tarn"
 	"github.com/tarn-backup/tarn/internal/catalog"
 	"github.com/tarn-backup/tarn/internal/repo"
+	"github.com/tarn-backup/tarn/internal/storage"
 )
 
 // stretch is where a content lies in the tar stream of its archive.
@@ -112,15 +114,11 @@ func (r *run) archive(ctx context.Context, ix *repo.Index, list []stretch, read 
 		listed = obj.Size
 	}
 	damage := differs(ix, listed, now.Size, now.Checksum.Known, now.Checksum.Sum)
-	if now.Checksum.Known {
-		r.mu.Lock()
-		r.result.Checksums++
-		r.mu.Unlock()
-	}
 	if read && now.Class.Cold() && !now.Thawed.After(r.now()) {
 		r.cold()
 		read = false
 	}
+	r.told(now, read || damage != nil)
 	switch {
 	case read:
 		return r.readArchive(ctx, ix, list, damage)
@@ -128,6 +126,37 @@ func (r *run) archive(ctx context.Context, ix *repo.Index, list []stretch, read 
 		return whole(damage)
 	}
 	return nil, nil
+}
+
+// told counts an archive by whether the storage tells its checksum; known says that
+// nobody needs it.
+func (r *run) told(o storage.Object, known bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch {
+	case o.Checksum.Known:
+		r.result.Checksums++
+		r.largest = max(r.largest, o.Size)
+	case !known:
+		r.bare[o.Key] = o.Size
+	}
+}
+
+// unverified sorts out the archives without a checksum. There are servers that keep
+// none, or none of objects that were put in parts.
+func (r *run) unverified() {
+	var others []string
+	for _, key := range slices.Sorted(maps.Keys(r.bare)) {
+		if r.bare[key] <= r.largest {
+			r.result.Unverified = append(r.result.Unverified, key)
+		} else {
+			others = append(others, key)
+		}
+	}
+	if len(others) > 0 && r.result.Checksums > 0 {
+		r.note("of %d archives the storage tells no checksum, as of none that is as large; reading them (--read-data) verifies them: %s",
+			len(others), few(others[:min(len(others), maxPerList)], len(others)))
+	}
 }
 
 func (r *run) cold() {

@@ -44,6 +44,10 @@ type Result struct {
 	BytesRead                           int64 // of archives
 	Cold                                int   // archives chosen to be read that are cold
 	Seed                                uint64
+	// Unverified are the keys of archives that have the right size, of which the
+	// storage tells no checksum though it tells that of others as large: what tarn
+	// stores has one where that is so. Nothing but reading them verifies them.
+	Unverified []string
 	// Damages are sorted by key. A repository with none is whole, as far as
 	// was looked.
 	Damages []Damage
@@ -107,13 +111,15 @@ type run struct {
 	blame   map[tarn.ArchiveID]*damage // for the contents in suspect
 	unknown []*damage                  // indexes whose contents are unknown
 	unread  int
+	bare    map[string]int64 // archives without a checksum that were not read, with their sizes
+	largest int64            // archive of which the storage tells a checksum
 	result  Result
 }
 
 func newRun(cfg Config, dir string) (*run, error) {
 	r := &run{
 		Config: cfg, now: cfg.Now, trees: map[tarn.TreeID][]*treeUse{}, blame: map[tarn.ArchiveID]*damage{},
-		reads: make(chan struct{}, readsOnce), found: collector{byKey: map[string]*damage{}},
+		reads: make(chan struct{}, readsOnce), bare: map[string]int64{}, found: collector{byKey: map[string]*damage{}},
 	}
 	if r.now == nil {
 		r.now = time.Now
@@ -179,6 +185,7 @@ func (r *run) conclude() {
 	r.dead()
 	r.loose()
 	r.stale()
+	r.unverified()
 	r.result.Damages = r.found.damages(r.ids)
 	if r.Report == nil {
 		return

@@ -60,7 +60,7 @@ func (w *world) plan(r cold.Request) *cold.Plan {
 	for _, key := range w.Keys() {
 		r.Archives = append(r.Archives, cold.Archive{Object: l.Of(key), Gets: 1, Fetched: l.Of(key).Size})
 	}
-	r.Now, r.Lists = w.now, l.Requests
+	r.Now = w.now
 	p, err := cold.NewPlan(r, prices(w.t))
 	if err != nil {
 		w.t.Fatal(err)
@@ -234,6 +234,14 @@ func TestFaster(t *testing.T) {
 	}
 }
 
+// lists are LIST requests that looking at a repository has taken.
+func lists(t *testing.T, n int64) (u price.Usage) {
+	if err := u.Request(price.ListObjects, "", n); err != nil {
+		t.Fatal(err)
+	}
+	return u
+}
+
 // What a plan counts, against sums by hand.
 func TestPrices(t *testing.T) {
 	w := newWorld(t) // it is noon
@@ -243,7 +251,7 @@ func TestPrices(t *testing.T) {
 		{Object: cold.Object{Key: "c", Size: 1 << 30, Class: tarn.DeepArchive, State: cold.Thawing}, Gets: 1000, Fetched: 1 << 30},
 		{Object: cold.Object{Key: "d", Size: 1 << 30, Class: tarn.StandardIA, State: cold.Warm}, Gets: 1000, Fetched: 1 << 30},
 	}
-	p, err := cold.NewPlan(cold.Request{Archives: l, Days: 7, Now: w.now, Lists: 3}, prices(t))
+	p, err := cold.NewPlan(cold.Request{Archives: l, Days: 7, Now: w.now, Beside: lists(t, 3), Poll: time.Hour, Pages: 2}, prices(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -255,6 +263,14 @@ func TestPrices(t *testing.T) {
 	} {
 		if got, _ := p.Offers[i].Bill.Total.Rat().Float64(); got < want-1e-9 || got > want+1e-9 {
 			t.Errorf("%s: %.9f, want %.9f", p.Offers[i].Tier, got, want)
+		}
+	}
+	for i, want := range []float64{ // copies of a day more, the LISTs once more, and while waiting
+		200*.0025 + 2*.000025 + 8*24*hour + reading + (3+50*2)*.000005,
+		200*.02 + 2*.0001 + 8*24*hour + reading + (3+14*2)*.000005,
+	} {
+		if got, _ := p.Offers[i].Most.Total.Rat().Float64(); got < want-1e-9 || got > want+1e-9 {
+			t.Errorf("%s: at most %.9f, want %.9f", p.Offers[i].Tier, got, want)
 		}
 	}
 	if w := p.Offers[0].Wait.To; w != 48*time.Hour {
@@ -271,6 +287,40 @@ func TestPrices(t *testing.T) {
 	p, err = cold.NewPlan(cold.Request{Archives: l, Days: 7, Now: w.now}, nil)
 	if err != nil || p.Offers[0].Bill != nil || !errors.Is(p.Offers[0].Within(fifty), price.ErrNoPrices) {
 		t.Errorf("without prices: %+v, %v", p.Offers, err)
+	}
+}
+
+// The most that a thaw costs is not less than what the plan says, nor than what a
+// copy costs that is ready at any minute of a day, if it is to last longer or not.
+func TestMost(t *testing.T) {
+	noon := time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
+	until := time.Date(2026, 11, 25, 0, 0, 0, 0, time.UTC).Add(24 * time.Hour)
+	list := []cold.Archive{
+		{Object: cold.Object{Key: "a", Size: 10 << 30, Class: tarn.Glacier, State: cold.Frozen}},
+		{Object: cold.Object{Key: "b", Size: 10 << 30, Class: tarn.Glacier, State: cold.Thawed, Until: until}},
+	}
+	for minutes := range 24 * 60 {
+		now := noon.Add(time.Duration(minutes) * time.Minute)
+		p, err := cold.NewPlan(cold.Request{Archives: list, Days: 1, Now: now, Keep: until.Add(time.Hour)}, prices(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		end := now.Add(24 * time.Hour)
+		if midnight := end.Truncate(24 * time.Hour); midnight.Before(end) {
+			end = midnight.Add(24 * time.Hour)
+		}
+		var worst price.Usage // ready at once, and asked to last longer by now
+		worst.Thaw(tarn.Glacier, price.Expedited, 2, 10<<30)
+		worst.Copy(10<<30, end.Sub(now))
+		worst.Copy(10<<30, end.Sub(until))
+		bill, err := p.Bill(worst)
+		if err != nil {
+			t.Fatal(err)
+		}
+		o, err := p.Offer(storage.Expedited)
+		if err != nil || len(p.Ask) != 2 || o.Most.Total.Cmp(bill.Total) < 0 || o.Most.Total.Cmp(o.Bill.Total) < 0 {
+			t.Fatalf("at %v: at most %s, planned %s, and it may be %s (%v)", now, o.Most.Total.Exact(), o.Bill.Total.Exact(), bill.Total.Exact(), err)
+		}
 	}
 }
 

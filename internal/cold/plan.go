@@ -30,8 +30,15 @@ type Request struct {
 	Keep time.Time
 	// Faster asks for those, too, that are being thawed in a slower tier.
 	Faster bool
-	// Lists are the requests that looking at the archives took.
-	Lists int64
+	// Ready asks for nothing: only what can be read already is read.
+	Ready bool
+	// Beside is what the command has used so far to look at the repository. The
+	// run that fetches looks once more, which the most that it costs includes.
+	Beside price.Usage
+	// Pages are the requests that each look at the archives takes, and Poll is
+	// how often whoever waits for the thaw looks, 0 if nobody does.
+	Poll  time.Duration
+	Pages int64
 	// AlreadyOut is what has left the provider this month, in bytes.
 	AlreadyOut int64
 }
@@ -47,15 +54,17 @@ type Offer struct {
 	Tier storage.Tier `json:"tier"`
 	Wait price.Wait   `json:"wait"` // usually; zero if nobody has written it down
 	// Usage is what the bill counts, and Bill is what it comes to, nil if no
-	// prices are known.
+	// prices are known. Most is the most that it comes to: copies last up to a
+	// day more than was asked for, and the run that comes back looks again.
 	Usage price.Usage `json:"-"`
 	Bill  *price.Bill `json:"bill"`
+	Most  *price.Bill `json:"most"`
 }
 
 // Plan is what has to be thawed, and what that costs in each tier.
 type Plan struct {
 	Request
-	Sums map[State]Sum
+	Sums map[State]Sum // lost ones, too, of which the rest counts nothing
 	// Ask are the archives that a thaw asks for: frozen ones, and those whose
 	// copy has to last longer or is to come sooner.
 	Ask []Archive
@@ -93,7 +102,7 @@ func NewPlan(r Request, prices *price.Prices) (*Plan, error) {
 
 // asks reports whether a thaw asks S3 for an archive.
 func (r *Request) asks(o Object) bool {
-	return o.State == Frozen || o.State == Thawing && r.Faster || o.State == Thawed && o.Until.Before(r.Keep)
+	return !r.Ready && (o.State == Frozen || o.State == Thawing && r.Faster || o.State == Thawed && o.Until.Before(r.Keep))
 }
 
 // classTiers are the tiers of the classes that have some.
@@ -119,14 +128,28 @@ func (p *Plan) offer(tier storage.Tier) (Offer, error) {
 	if err := p.reading(&o.Usage); err != nil {
 		return o, err
 	}
+	most := o.Usage.Clone()
 	for _, a := range p.Ask {
 		if w := p.wait(a, tier); w.To > o.Wait.To {
 			o.Wait = w
 		}
-		p.asking(&o.Usage, a, tier)
+		o.Usage.Thaw(a.Class, price.Tier(tier), 1, 0)
+		p.thawing(&o.Usage, a, tier, usually)
+		most.Thaw(a.Class, price.Tier(tier), 1, 0)
+		p.thawing(&most, a, tier, atMost)
 	}
-	var err error
-	o.Bill, err = p.Bill(o.Usage)
+	most.Add(p.Beside)
+	looks := int64(2) // before the thaw is asked for, if another run is at it, and after
+	if p.Poll > 0 {
+		looks += int64(o.Wait.To/p.Poll) + 1
+	}
+	err := most.Request(price.ListObjects, "", looks*p.Pages)
+	if err != nil {
+		return o, fmt.Errorf("pricing a thaw: %w", err)
+	}
+	if o.Bill, err = p.Bill(o.Usage); err == nil {
+		o.Most, err = p.Bill(most)
+	}
 	return o, err
 }
 
@@ -152,11 +175,12 @@ func (p *Plan) wait(a Archive, tier storage.Tier) (w price.Wait) {
 
 // reading counts what reads the archives, once they can be.
 func (p *Plan) reading(u *price.Usage) error {
-	if err := u.Request(price.ListObjects, "", p.Lists); err != nil {
-		return fmt.Errorf("pricing a thaw: %w", err)
-	}
+	u.Add(p.Beside)
 	var out int64
 	for _, a := range p.Archives {
+		if a.Lost() || p.Ready && !a.Readable() {
+			continue
+		}
 		if a.State == Warm {
 			u.Read(a.Class, a.Gets, a.Fetched)
 		} else if err := u.Request(price.GetObject, a.Class, a.Gets); err != nil {
@@ -168,22 +192,45 @@ func (p *Plan) reading(u *price.Usage) error {
 	return nil
 }
 
-// asking counts the request for one archive, what that retrieves and the copy.
-// Letting a copy last longer retrieves nothing. The copy counts from the end of
-// the usual wait; one that is ready hours before that is kept as many longer.
-func (p *Plan) asking(u *price.Usage, a Archive, tier storage.Tier) {
-	if a.State == Thawed {
-		u.Thaw(a.Class, price.Tier(tier), 1, 0)
-		u.Copy(a.Size, expiry(p.Now, p.Days).Sub(a.Until))
-		return
+// Retrieval is what reading costs by the byte of archives that need no thaw; nil
+// if nobody knows.
+func (p *Plan) Retrieval() (*price.Money, error) {
+	var u price.Usage
+	for _, a := range p.Archives {
+		if a.State == Warm {
+			u.Read(a.Class, 0, a.Fetched)
+		}
 	}
-	u.Thaw(a.Class, price.Tier(tier), 1, a.Size)
-	u.Copy(a.Size, kept(p.Now.Add(p.wait(a, tier).To), p.Days))
+	bill, err := p.Bill(u)
+	if bill == nil || err != nil {
+		return nil, err
+	}
+	sum := bill.Sum(price.GroupRetrieval)
+	return &sum, nil
 }
 
-// kept is how long a copy is paid for that is ready at a time. S3 rounds its end
-// up to midnight UTC, so that is up to a day more than was asked for.
-func kept(ready time.Time, days int) time.Duration { return expiry(ready, days).Sub(ready) }
+// How long copies are counted: usually from the end of the usual wait to the
+// midnight at which S3 ends them, and at most a day more than was asked for,
+// which is what a copy takes that is ready right after midnight.
+const (
+	usually = false
+	atMost  = true
+)
+
+// thawing counts what the thaw of an archive retrieves, and the copy. Letting a
+// copy last longer retrieves nothing.
+func (p *Plan) thawing(u *price.Usage, a Archive, tier storage.Tier, most bool) {
+	ready, from := p.Now.Add(p.wait(a, tier).To), a.Until
+	if a.State != Thawed {
+		u.Thaw(a.Class, price.Tier(tier), 0, a.Size)
+		from = ready
+	}
+	end := expiry(ready, p.Days)
+	if most {
+		end = ready.AddDate(0, 0, p.Days+1)
+	}
+	u.Copy(a.Size, end.Sub(from))
+}
 
 // expiry is when a copy ends that is to last for days from a time.
 func expiry(from time.Time, days int) time.Time {
@@ -254,14 +301,14 @@ func names(tiers []storage.Tier) string {
 // ErrTooDear says that something costs more than is allowed.
 var ErrTooDear = errors.New("more than --max-cost allows")
 
-// Within returns an error that wraps ErrTooDear if an offer costs more than
+// Within returns an error that wraps ErrTooDear if an offer may cost more than
 // most, and price.ErrNoPrices if nobody knows.
 func (o Offer) Within(most price.Money) error {
 	switch {
-	case o.Bill == nil:
+	case o.Most == nil:
 		return price.ErrNoPrices
-	case o.Bill.Total.Cmp(most) > 0:
-		return fmt.Errorf("it costs %s: %w", o.Bill.Total, ErrTooDear)
+	case o.Most.Total.Cmp(most) > 0:
+		return fmt.Errorf("it may cost %s: %w", o.Most.Total, ErrTooDear)
 	}
 	return nil
 }
@@ -279,5 +326,5 @@ func ParseTier(s string) (storage.Tier, error) {
 // Soonest compares archives by how soon they have to be read: those that can
 // be first, in order of the end of their copies.
 func Soonest(a, b Object) int {
-	return cmp.Or(cmp.Compare(slices.Index(states, a.State), slices.Index(states, b.State)), a.Until.Compare(b.Until), cmp.Compare(a.Key, b.Key))
+	return cmp.Or(Nearer(a.State, b.State), a.Until.Compare(b.Until), cmp.Compare(a.Key, b.Key))
 }

@@ -3,6 +3,7 @@ package cold
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/tarn-backup/tarn"
@@ -19,10 +20,17 @@ const (
 	Thawing State = "thawing" // a copy is being made
 	Frozen  State = "frozen"
 	Missing State = "missing" // not in the storage
+	// Damaged is frozen, or being thawed, and not as large as it was stored: it
+	// would be paid for in vain. One that can be read is read, as far as it goes.
+	Damaged State = "damaged"
 )
 
 // states lists the states, the nearest first.
-var states = []State{Warm, Thawed, Thawing, Frozen, Missing}
+var states = []State{Warm, Thawed, Thawing, Frozen, Missing, Damaged}
+
+// Nearer compares states by how near they are to being read. What is being
+// thawed is nearer than what nobody has paid for yet.
+func Nearer(a, b State) int { return slices.Index(states, a) - slices.Index(states, b) }
 
 // Object is an archive as the storage lists it.
 type Object struct {
@@ -35,6 +43,21 @@ type Object struct {
 
 // Readable reports whether the archive can be read now.
 func (o Object) Readable() bool { return o.State == Warm || o.State == Thawed }
+
+// Lost reports whether nothing of the archive can ever be read.
+func (o Object) Lost() bool { return o.State == Missing || o.State == Damaged }
+
+// Expect returns what is known of an archive that was stored under a key with
+// so many bytes. The zero Object is one that is not there.
+func (o Object) Expect(key string, stored int64) Object {
+	switch {
+	case o.State == "":
+		return Object{Key: key, State: Missing}
+	case o.Size != stored && !o.Readable():
+		o.State = Damaged
+	}
+	return o
+}
 
 // stateOf says what a listing means. Of classes that tarn does not know, it
 // believes that they can be read, as all but two can.
@@ -62,13 +85,14 @@ type Listing struct {
 const pageSize = 1000
 
 // List looks at all archives of a repository, with a request for 1,000 of them.
+// Where the storage tells the time, that counts, and not now.
 func List(ctx context.Context, s storage.Storage, now time.Time) (*Listing, error) {
 	l := &Listing{Objects: map[string]Object{}}
 	for o, err := range s.List(ctx, "archives/") {
 		if err != nil {
 			return nil, fmt.Errorf("looking at the archives: %w", err)
 		}
-		c := stateOf(o, now)
+		c := stateOf(o, storage.TimeOf(s, now))
 		if c.State != Warm {
 			l.Cold++
 		}

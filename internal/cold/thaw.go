@@ -1,10 +1,13 @@
 package cold
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io/fs"
+	"math/rand/v2"
+	"slices"
 	"sync"
 
 	"golang.org/x/sync/errgroup"
@@ -23,18 +26,26 @@ type Options struct {
 	Tier storage.Tier
 	// Progress, if set, is called with the number of archives asked for so far.
 	Progress func(done int64)
+	// Look looks at the archives before the first request, since somebody may have
+	// asked for them after the plan was made.
+	Look bool
 }
 
 // Result is what a thaw asked for.
 type Result struct {
 	Requested int64 `json:"requested"` // archives whose thaw began, or whose copy lasts longer
 	Bytes     int64 `json:"bytes"`     // of them
-	// Running are archives of which S3 says that they are being thawed in a
-	// tier that is no slower. Each such answer is a request.
+	// Refused are requests that S3 refused, and bills, since the archive is being
+	// thawed in a tier that is no slower.
+	Refused int64 `json:"refused"`
+	// Running are archives that are being thawed already: those of Refused, and
+	// those that were not asked for since a look showed them so, or since others
+	// like them were refused.
 	Running int64 `json:"running"`
 	Gone    int64 `json:"gone"` // archives that are not in the storage any more
 	Left    int64 `json:"left"` // archives that were not asked for, after an error
-	// Usage is what the bill counts of all that.
+	// Usage is what the bill counts of all that beside the requests, which the
+	// storage's meter counts: what is retrieved, and the copies.
 	Usage price.Usage `json:"-"`
 }
 
@@ -69,20 +80,99 @@ type thawing struct {
 	result Result
 }
 
+// all asks for what nobody has asked for yet, and then for what is to come sooner.
 func (t *thawing) all(ctx context.Context) error {
-	ask := t.plan.Ask
-	if len(ask) == 0 {
-		return nil
+	var first, sooner []Archive
+	for _, a := range t.plan.Ask {
+		if a.State == Thawing {
+			sooner = append(sooner, a)
+		} else {
+			first = append(first, a)
+		}
 	}
-	if err := t.one(ctx, ask[0]); err != nil {
+	if t.opts.Look && len(first) > 0 {
+		var err error
+		if first, err = t.look(ctx, first); err != nil {
+			return err
+		}
+	}
+	if err := t.first(ctx, first); err != nil {
 		return err
+	}
+	return t.sooner(ctx, sooner)
+}
+
+// first asks for archives that were frozen, or thawed, at the last look. Where S3 says
+// that one is being thawed, another run is asking as well: each such answer is
+// billed, so another look comes before the rest. That has another order then, or both would
+// ask for the same ones again.
+func (t *thawing) first(ctx context.Context, rest []Archive) error {
+	for len(rest) > 0 {
+		asked, err := t.some(ctx, rest)
+		rest = rest[asked:]
+		if err != nil || len(rest) == 0 {
+			return err
+		}
+		if rest, err = t.look(ctx, rest); err != nil {
+			return err
+		}
+		rand.Shuffle(len(rest), func(i, j int) { rest[i], rest[j] = rest[j], rest[i] })
+	}
+	return nil
+}
+
+// look leaves out what is being thawed by now, or readable that was not.
+func (t *thawing) look(ctx context.Context, rest []Archive) ([]Archive, error) {
+	l, err := List(ctx, t.storage, t.plan.Now)
+	if err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(slices.Clone(rest), func(a Archive) bool {
+		now := l.Of(a.Key)
+		done := now.State == Thawing || now.Readable() && (a.State != Thawed || now.Until.After(a.Until))
+		if done {
+			t.result.Running++
+		}
+		return done
+	}), nil
+}
+
+// sooner asks for archives that are being thawed. S3 tells their tier nowhere but
+// by refusing one that is no faster, which it bills, so the first refusal
+// ends it. A run that was killed has asked for the first ones of them; hence it
+// goes on from the other end once.
+func (t *thawing) sooner(ctx context.Context, rest []Archive) error {
+	slices.SortFunc(rest, func(a, b Archive) int { return cmp.Compare(a.Key, b.Key) })
+	for range 2 {
+		asked, err := t.some(ctx, rest)
+		rest = rest[asked:]
+		if err != nil || len(rest) == 0 {
+			return err
+		}
+		slices.Reverse(rest)
+	}
+	t.result.Running += int64(len(rest))
+	return nil
+}
+
+// some asks for archives in their order, for the first of them alone, until one is
+// refused for being thawed already. It returns how many were asked for.
+func (t *thawing) some(ctx context.Context, list []Archive) (asked int, err error) {
+	if len(list) == 0 {
+		return 0, nil
+	}
+	before := t.refusals()
+	if err := t.one(ctx, list[0]); err != nil {
+		return 1, err
 	}
 	group, gctx := errgroup.WithContext(ctx)
 	group.SetLimit(parallel)
-	for _, a := range ask[1:] {
-		if gctx.Err() != nil {
+	asked = 1
+	for _, a := range list[1:] {
+		if gctx.Err() != nil || t.refusals() > before {
 			break
 		}
+		asked++
 		group.Go(func() error {
 			if gctx.Err() != nil {
 				return nil // what ended the others is the error
@@ -90,12 +180,18 @@ func (t *thawing) all(ctx context.Context) error {
 			return t.one(gctx, a)
 		})
 	}
-	return group.Wait()
+	return asked, group.Wait()
+}
+
+func (t *thawing) refusals() int64 {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.result.Refused
 }
 
 // one asks for one archive.
 func (t *thawing) one(ctx context.Context, a Archive) error {
-	err := t.storage.Thaw(ctx, a.Key, storage.ThawOptions{Days: t.plan.Days, Tier: t.opts.Tier})
+	err := t.storage.Thaw(ctx, a.Key, storage.ThawOptions{Days: t.plan.Days, Tier: t.opts.Tier, Class: a.Class})
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	r := &t.result
@@ -103,10 +199,10 @@ func (t *thawing) one(ctx context.Context, a Archive) error {
 	case err == nil:
 		r.Requested++
 		r.Bytes += a.Size
-		t.plan.asking(&r.Usage, a, t.opts.Tier)
+		t.plan.thawing(&r.Usage, a, t.opts.Tier, usually)
 	case errors.Is(err, tarn.ErrThawing):
+		r.Refused++
 		r.Running++
-		r.Usage.Thaw(a.Class, price.Tier(t.opts.Tier), 1, 0)
 	case errors.Is(err, fs.ErrNotExist):
 		r.Gone++
 	default:

@@ -157,3 +157,23 @@ func TestMkdirAll(t *testing.T) {
 		t.Error("a folder below a file was made")
 	}
 }
+
+// A lock keeps others out until it is released, also of the same process.
+func TestTryLock(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "lock")
+	for range 2 {
+		lock, err := TryLock(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if other, err := TryLock(path); !errors.Is(err, ErrLocked) {
+			t.Fatalf("a second lock: %v, %v", other, err)
+		}
+		if err := lock.Unlock(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := TryLock(filepath.Join(path, "below a file")); err == nil || errors.Is(err, ErrLocked) {
+		t.Errorf("where no file can be: %v", err)
+	}
+}

@@ -16,3 +16,19 @@ func lockFile(f *os.File) error {
 		}
 	}
 }
+
+// tryLockFile takes the only lock on f, which closing f releases, or returns ErrLocked.
+func tryLockFile(f *os.File) error {
+	for {
+		err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+		switch err {
+		case syscall.EINTR:
+			continue
+		case syscall.EWOULDBLOCK:
+			return ErrLocked
+		case syscall.ENOSYS, syscall.ENOTSUP, syscall.ENOLCK: // a file system without locks
+			return nil
+		}
+		return err
+	}
+}

@@ -30,8 +30,8 @@ func (i *Inventory) AddMetadata(bytes int64) { i.month.Metadata(bytes, Month) }
 func (i *Inventory) Month() (Bill, error) { return i.p.Bill(i.month, 0) }
 
 // Owed is what deleting an object, or writing over it, still costs at an age:
-// the rest of the minimum days, of the bytes that are billed of it. The overhead
-// is not owed.
+// the rest of the minimum days, of the bytes that are billed of it with its
+// overhead at the rate of the class. The part that lies in STANDARD is not owed.
 func (p *Prices) Owed(class tarn.Class, objects, size int64, age time.Duration) (Usage, error) {
 	c, err := p.class(class)
 	if err != nil {
@@ -41,7 +41,7 @@ func (p *Prices) Owed(class tarn.Class, objects, size int64, age time.Duration) 
 	left := days(c.MinimumDays) - max(age, 0)
 	u.add(item{what: stored, class: class}, over(objects, left))
 	for i, n := range u.counts {
-		u.counts[i] = n.Mul(n, over(max(size, c.MinimumBytes), time.Hour))
+		u.counts[i] = n.Mul(n, over(max(size, c.MinimumBytes)+c.Overhead, time.Hour))
 	}
 	return u, nil
 }

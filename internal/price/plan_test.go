@@ -62,18 +62,18 @@ func TestOwed(t *testing.T) {
 		class         tarn.Class
 		objects, size int64
 		age           time.Duration
-		want          string // dollars × 730
+		want          string // dollars × 730; a cold object owes its 32 KiB, too
 	}{
-		{tarn.DeepArchive, 1, gib, 0, "4.2768"},        // .00099 × 4320 hours
-		{tarn.DeepArchive, 2, gib, 90 * day, "4.2768"}, // 2 × half
-		{tarn.DeepArchive, 1, gib, 180*day - time.Hour, "0.00099"},
+		{tarn.DeepArchive, 1, gib - 32<<10, 0, "4.2768"},        // .00099 × 4320 hours
+		{tarn.DeepArchive, 2, gib - 32<<10, 90 * day, "4.2768"}, // 2 × half
+		{tarn.DeepArchive, 1, gib - 32<<10, 180*day - time.Hour, "0.00099"},
 		{tarn.DeepArchive, 1, gib, 180 * day, "0"},
 		{tarn.DeepArchive, 1, gib, 1000 * day, "0"},
-		{tarn.Glacier, 1, gib, 30 * day, "5.184"}, // .0036 × 1440
+		{tarn.Glacier, 1, gib - 32<<10, 30 * day, "5.184"}, // .0036 × 1440
 		{tarn.GlacierIR, 1, gib, 30 * day, "5.76"},
-		{tarn.StandardIA, 1, gib, 10 * day, "6"},         // .0125 × 480
-		{tarn.StandardIA, 8192, 1, 10 * day, "6"},        // billed as a GiB
-		{tarn.DeepArchive, 1, gib, -time.Hour, "4.2768"}, // a clock that is behind
+		{tarn.StandardIA, 1, gib, 10 * day, "6"},                  // .0125 × 480
+		{tarn.StandardIA, 8192, 1, 10 * day, "6"},                 // billed as a GiB
+		{tarn.DeepArchive, 1, gib - 32<<10, -time.Hour, "4.2768"}, // a clock that is behind
 		{tarn.Standard, 1, gib, 0, "0"},
 	} {
 		u, err := p.Owed(test.class, test.objects, test.size, test.age)

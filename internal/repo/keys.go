@@ -78,6 +78,8 @@ var ErrKeysLost = fmt.Errorf("every object in keys/ is missing or %w", tarn.ErrD
 func (r *Repo) warnKeys(name string, err error) {
 	what := "ignoring a keys object that is damaged (`tarn rebuild` stores it again)"
 	switch {
+	case errors.Is(err, ErrColdMetadata):
+		what = "ignoring a keys object that has become cold"
 	case errors.Is(err, ErrForeignKeys):
 		what = "ignoring a keys object of another repository"
 	case errors.Is(err, tarn.ErrNotAuthentic):
@@ -134,6 +136,9 @@ func (r *Repo) loadKeys(ctx context.Context, id tarn.KeysID) (*storedKeys, error
 		return k, nil
 	}
 	if Worthless(err) || Unverified(err) {
+		if errors.Is(err, ErrColdMetadata) {
+			r.coldKeys = err
+		}
 		r.warnKeys(keysKey(id), err)
 		return nil, nil
 	}
@@ -160,7 +165,16 @@ func (r *Repo) inForce(ctx context.Context, all []tarn.KeysID) (*storedKeys, err
 			result = fmt.Errorf("no object in keys/ is authentic: %w", tarn.ErrNotAuthentic)
 		}
 	}
-	return nil, fmt.Errorf("opening the keys of %s: %w", r.storage.Location(), result)
+	return nil, r.noKeys(result)
+}
+
+// noKeys is the error of a repository without keys that can be used. Cold ones
+// are not lost, which says more.
+func (r *Repo) noKeys(result error) error {
+	if result == ErrKeysLost && r.coldKeys != nil {
+		result = r.coldKeys
+	}
+	return fmt.Errorf("opening the keys of %s: %w", r.storage.Location(), result)
 }
 
 // ErrForeignKeys says that a keys object names another repository, as the one

@@ -75,6 +75,7 @@ type Repo struct {
 	config     string      // the text of tarn.json
 	lost       error       // what is wrong with tarn.json, if it was opened by a copy
 	warned     *sync.Map   // keys objects by name, that were warned of
+	coldKeys   error       // that of a keys object which has become cold, if there is one
 	recipients []age.Recipient
 	ui         *UI
 	given      func() ([]age.Identity, error) // of Options, once
@@ -168,7 +169,7 @@ func (r *Repo) findKey(ctx context.Context, all []tarn.KeysID) (*storedKeys, []*
 			r.warnKeys(keysKey(id), err)
 		}
 	}
-	return nil, nil, fmt.Errorf("opening the keys of %s: %w", r.storage.Location(), result)
+	return nil, nil, r.noKeys(result)
 }
 
 // Encrypted reports whether the repository is encrypted.

@@ -20,6 +20,8 @@ type Access struct {
 	Rank int
 	// Until is when it ends to be readable; the zero time means never.
 	Until time.Time
+	// Err says why nothing of it can ever be read: what needs it is a problem then.
+	Err error
 }
 
 // errFrozen is the error of a content that lies in no archive that can be read now.
@@ -75,19 +77,30 @@ func (r *run) frozen(j job) error {
 		return nil
 	}
 	if len(j.entry.Extents) == 0 {
-		if !r.Access(j.at.Archive).Readable {
-			return errFrozen
-		}
-		return nil
+		return r.Access(j.at.Archive).readable()
 	}
 	for _, x := range j.entry.Extents {
 		at, ok, err := r.archives.locate(r.Contents, x.Content)
 		if err != nil {
 			return err
 		}
-		if ok && !r.Access(at.Archive).Readable {
-			return errFrozen
+		if !ok {
+			continue
 		}
+		if err := r.Access(at.Archive).readable(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// readable returns an error if the archive can't be read now.
+func (a Access) readable() error {
+	switch {
+	case a.Err != nil:
+		return a.Err
+	case !a.Readable:
+		return errFrozen
 	}
 	return nil
 }
@@ -112,6 +125,7 @@ func (r *run) unreadable(ctx context.Context, path string, err error) error {
 type Need struct {
 	Archive       tarn.ArchiveID
 	Gets, Fetched int64 // requests, and bytes of the object
+	Files, Bytes  int64 // that have content in it
 }
 
 // Needs returns what Run would read, by archive, and changes nothing. What is
@@ -161,6 +175,8 @@ func (r *run) need(ctx context.Context, jobs []job) error {
 				return err
 			}
 			if ok {
+				n := r.wants(at.Archive)
+				n.Files, n.Bytes = n.Files+1, n.Bytes+x.Length
 				r.needOf(ctx, at.Archive, at.Offset+x.Offset, x.Length)
 			}
 		}

@@ -118,7 +118,8 @@ func (r *run) want(ctx context.Context, e *tarn.Entry) error {
 		return r.unread(ctx, e, err)
 	}
 	if r.needs != nil && len(e.Extents) == 0 {
-		r.wants(j.at.Archive)
+		n := r.wants(j.at.Archive)
+		n.Files, n.Bytes = n.Files+1, n.Bytes+e.Size
 	}
 	r.expect(e, true)
 	r.window.jobs = append(r.window.jobs, j)

@@ -36,7 +36,7 @@ type Line struct {
 
 // MakeBill sums the events of a log up to a time. It knows nothing but them.
 func MakeBill(events iter.Seq2[Event, error], to time.Time) (*Bill, error) {
-	t := tally{sums: map[lineKey]*big.Int{}, objects: map[place]*life{}, uploads: map[string]map[int]life{}, out: map[string]int64{}}
+	t := tally{sums: map[lineKey]*big.Int{}, objects: map[place]*life{}, uploads: map[string]*parts{}, out: map[string]int64{}}
 	b := &Bill{To: to, Total: new(big.Rat)}
 	for e, err := range events {
 		if err != nil {
@@ -73,7 +73,7 @@ func compareLines(a, b lineKey) int {
 type tally struct {
 	sums    map[lineKey]*big.Int // in small units: requests, bytes, byte-nanoseconds
 	objects map[place]*life
-	uploads map[string]map[int]life
+	uploads map[string]*parts
 	out     map[string]int64 // bytes, by month
 }
 
@@ -83,6 +83,13 @@ type life struct {
 	size  int64
 	from  time.Time
 	copy  *thaw // its temporary copy, if one was asked for
+}
+
+// parts are those of an upload that is not complete, by number, and the class
+// that they bill at.
+type parts struct {
+	class string
+	lie   map[int]life
 }
 
 func (t *tally) add(key lineKey, n *big.Int) {
@@ -124,11 +131,11 @@ func (t *tally) event(e Event) {
 			o.copy = &thaw{ready: e.Ready, expiry: e.Expiry}
 		}
 	case eventUpload:
-		t.uploads[e.Upload] = map[int]life{}
+		t.uploads[e.Upload] = &parts{class: partClass(cmp.Or(e.Class, standard)), lie: map[int]life{}}
 	case eventPart:
-		if parts := t.uploads[e.Upload]; parts != nil {
-			t.part(parts[e.Part], e.Time)
-			parts[e.Part] = life{size: e.Size, from: e.Time}
+		if u := t.uploads[e.Upload]; u != nil {
+			t.part(u.class, u.lie[e.Part], e.Time)
+			u.lie[e.Part] = life{size: e.Size, from: e.Time}
 		}
 	case eventAborted:
 		t.ended(e.Upload, e.Time)
@@ -196,16 +203,18 @@ func (t *tally) copied(o *life, at time.Time) {
 	o.copy = nil
 }
 
-// ended ends an upload, whose parts were in STANDARD until then.
+// ended ends an upload, whose parts were kept until then.
 func (t *tally) ended(id string, at time.Time) {
-	for _, p := range t.uploads[id] {
-		t.part(p, at)
+	if u := t.uploads[id]; u != nil {
+		for _, p := range u.lie {
+			t.part(u.class, p, at)
+		}
 	}
 	delete(t.uploads, id)
 }
 
-func (t *tally) part(p life, at time.Time) {
-	t.hold(lineKey{item: ItemParts, class: standard}, p.size, at.Sub(p.from))
+func (t *tally) part(class string, p life, at time.Time) {
+	t.hold(lineKey{item: ItemParts, class: class}, p.size, at.Sub(p.from))
 }
 
 // end adds what is still there, and the transfer beyond the free.

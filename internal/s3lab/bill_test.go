@@ -92,7 +92,8 @@ func TestRequestPrices(t *testing.T) {
 		{request("PutObject", "GLACIER", 0), "0"},
 		{with(request("PutObject", "GLACIER", 403), func(e *Event) { e.Code = "AccessDenied" }), "0"},
 		{request("CreateMultipartUpload", "DEEP_ARCHIVE", 200), "0.000005"},
-		{request("UploadPart", "STANDARD", 200), "0.000005"},
+		{request("UploadPart", "STANDARD", 200), "0.000005"}, {request("UploadPart", "GLACIER_IR", 200), "0.00002"},
+		{request("CreateMultipartUpload", "STANDARD_IA", 200), "0.00001"},
 		{request("CompleteMultipartUpload", "DEEP_ARCHIVE", 200), "0.00005"},
 		{request("AbortMultipartUpload", "STANDARD", 204), "0"},
 		{request("DeleteObject", "STANDARD", 204), "0"},
@@ -179,6 +180,10 @@ func TestStoragePrices(t *testing.T) {
 			at(0, Event{Kind: eventUpload, Upload: "u"}), at(0, Event{Kind: eventPart, Upload: "u", Part: 1, Size: 1 << 30}),
 			at(days, Event{Kind: eventPart, Upload: "u", Part: 1, Size: 2 << 30}), at(3*days, Event{Kind: eventAborted, Upload: "u"}),
 		}, month, map[string]string{"parts of unfinished uploads STANDARD": exact("120/730", ".023")}},
+		"parts of a cold class, and of one that is not": {[]Event{
+			at(0, Event{Kind: eventUpload, Upload: "u", Class: "GLACIER"}), at(0, Event{Kind: eventPart, Upload: "u", Part: 1, Size: 1 << 30}),
+			at(0, Event{Kind: eventUpload, Upload: "v", Class: "STANDARD_IA"}), at(0, Event{Kind: eventPart, Upload: "v", Part: 1, Size: 1 << 30}),
+		}, month, map[string]string{"parts of unfinished uploads STANDARD": exact(".023"), "parts of unfinished uploads STANDARD_IA": exact(".0125")}},
 		"monitoring": {[]Event{created(0, "INTELLIGENT_TIERING", 1<<30)}, month,
 			map[string]string{"storage INTELLIGENT_TIERING": exact(".023"), "monitoring INTELLIGENT_TIERING": exact(".0000025")}},
 		"transfer": {[]Event{ // 100 GiB of each month are free: of October, and of November

@@ -26,7 +26,7 @@ func (m *meter) ServeHTTP(w http.ResponseWriter, hr *http.Request) {
 	e, err := m.begin(r)
 	in := &countingBody{ReadCloser: hr.Body}
 	hr.Body = in
-	out := &meteredWriter{ResponseWriter: w}
+	out := &meteredWriter{ResponseWriter: w, now: m.glacier.ledger.Now}
 	out.finish = func() error {
 		e.In, e.Out, e.Status, e.Code = in.n.Load(), out.n, out.status, errorCode(out.start)
 		return m.record(e)
@@ -69,12 +69,15 @@ func (m *meter) begin(r *request) (Event, *Error) {
 	switch e.Op {
 	case "PutObject", "CopyObject", "CreateMultipartUpload":
 		e.Class = classAsked(r)
-	case "CompleteMultipartUpload":
+	case "CompleteMultipartUpload", "UploadPart", "UploadPartCopy":
 		g.ledger.read(func(time.Time) {
 			if u := g.uploads[r.param("uploadId")]; u != nil {
 				e.Class = u.class
 			}
 		})
+		if e.Op != "CompleteMultipartUpload" {
+			e.Class = partClass(e.Class)
+		}
 	case "GetObject", "HeadObject", "RestoreObject":
 		if o := g.info(place{r.bucket, r.key}); o != nil {
 			e.Class, e.Size = o.Class, o.Size
@@ -102,6 +105,7 @@ func (m *meter) begin(r *request) (Event, *Error) {
 // meteredWriter counts an answer, and calls finish once before its end is sent.
 type meteredWriter struct {
 	http.ResponseWriter
+	now      func() time.Time // by the lab's clock, which the answer's Date tells
 	finish   func() error
 	status   int
 	n        int64  // bytes of the body
@@ -127,6 +131,7 @@ func (w *meteredWriter) WriteHeader(status int) {
 		if n, err := strconv.ParseInt(w.Header().Get("Content-Length"), 10, 64); err == nil {
 			w.length = n
 		}
+		w.Header().Set("Date", w.now().UTC().Format(http.TimeFormat))
 	}
 	w.ResponseWriter.WriteHeader(status)
 }

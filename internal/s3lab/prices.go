@@ -147,7 +147,9 @@ func (e *Event) charges() (list []charge) {
 	case strings.HasPrefix(op, "Delete"), op == "AbortMultipartUpload": // free
 	case writes(op):
 		add(ItemPut, e.Class, "", 1)
-	case op == "CreateMultipartUpload", strings.HasPrefix(op, "UploadPart"), strings.HasPrefix(op, "Put"), op == "CreateBucket":
+	case op == "CreateMultipartUpload", strings.HasPrefix(op, "UploadPart"):
+		add(ItemPut, partClass(e.Class), "", 1)
+	case strings.HasPrefix(op, "Put"), op == "CreateBucket":
 		add(ItemPut, standard, "", 1)
 	case strings.HasPrefix(op, "List"):
 		add(ItemList, standard, "", 1)
@@ -165,6 +167,16 @@ func (e *Event) charges() (list []charge) {
 		add(ItemRetrieval, e.Source, "", e.Size)
 	}
 	return list
+}
+
+// partClass is the class that the beginning and the parts of an upload bill at, as
+// requests and for as long as they lie there: the one that the upload names, but
+// STANDARD for the two cold ones, whose completion alone bills as theirs.
+func partClass(class string) string {
+	if cold(class) {
+		return standard
+	}
+	return class
 }
 
 // thawCharges are what a RestoreObject costs: the request by the tier that it

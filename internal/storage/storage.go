@@ -105,4 +105,7 @@ const (
 type ThawOptions struct {
 	Days int // how long the copy stays readable
 	Tier Tier
+	// Class is the object's, as a listing tells it: the one that a Meter counts
+	// the request at.
+	Class tarn.Class
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"sync"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
@@ -21,12 +22,15 @@ import (
 // network, so that it sees each attempt, whoever repeats it.
 type meter struct {
 	next aws.HTTPClient
+	now  func() time.Time
 	mu   sync.Mutex
 	seen storage.Metered
+	// told is the time in the newest answer, and heard when that came by our own clock.
+	told, heard time.Time
 }
 
 func newMeter() *meter {
-	return &meter{seen: storage.Metered{Requests: map[storage.Request]int64{}, Retrieved: map[tarn.Class]int64{}, Stored: map[tarn.Class]int64{}}}
+	return &meter{now: time.Now, seen: storage.Metered{Requests: map[storage.Request]int64{}, Retrieved: map[tarn.Class]int64{}, Stored: map[tarn.Class]int64{}}}
 }
 
 // Metered implements storage.Meter.
@@ -34,6 +38,21 @@ func (s *Storage) Metered() storage.Metered {
 	s.meter.mu.Lock()
 	defer s.meter.mu.Unlock()
 	return s.meter.seen.Clone()
+}
+
+// Clock implements storage.Clock. Since the last answer, our own clock has gone on.
+func (s *Storage) Clock() (time.Time, bool) {
+	m := s.meter
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.told.Add(m.now().Sub(m.heard)), !m.told.IsZero()
+}
+
+// hear notes the time in an answer. The lock is held.
+func (m *meter) hear(h http.Header) {
+	if t, err := http.ParseTime(h.Get("Date")); err == nil {
+		m.told, m.heard = t, m.now()
+	}
 }
 
 // billedAs is what a context says of the requests made with it, where their
@@ -45,8 +64,8 @@ type billedAs struct {
 
 type billedKey struct{}
 
-// billAs notes the class that the requests of a Put bill at: of its parts and of
-// its completion the headers don't tell.
+// billAs notes the class that the requests of a Put or a Thaw bill at: of parts,
+// of their completion and of RestoreObject the headers don't tell.
 func billAs(ctx context.Context, class tarn.Class) context.Context {
 	return context.WithValue(ctx, billedKey{}, billedAs{class: class})
 }
@@ -106,6 +125,7 @@ func (m *meter) Do(req *http.Request) (*http.Response, error) {
 	resp.Body = body
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	m.hear(resp.Header)
 	if let && resp.StatusCode < 500 {
 		m.seen.Requests[r]++
 	} else {

@@ -32,12 +32,12 @@ func billed(t *testing.T, l *s3lab.Lab) map[string]int64 {
 	return counts
 }
 
-// counted is the same as the storage has counted it. A part's class is the
-// upload's here and, as it lies there until the end, STANDARD in the lab's log.
+// counted is the same as the storage has counted it. A cold part's class is the
+// upload's here and, as it bills so, STANDARD in the lab's log.
 func counted(m storage.Metered) map[string]int64 {
 	counts := map[string]int64{}
 	for r, n := range m.Requests {
-		if r.Operation == "UploadPart" || r.Operation == "AbortMultipartUpload" {
+		if r.Operation == "UploadPart" && r.Class.Cold() || r.Operation == "AbortMultipartUpload" {
 			r.Class = tarn.Standard
 		}
 		counts[fmt.Sprint(r.Operation, " ", r.Class, " ", r.Tier)] += n
@@ -87,6 +87,11 @@ func TestMeterCountsWhatTheLabBills(t *testing.T) {
 			}
 			if _, err := s.Get(t.Context(), key, 0, 10); !errors.Is(err, tarn.ErrCold) {
 				t.Fatalf("a frozen object: %v", err)
+			}
+			for _, want := range []error{nil, tarn.ErrThawing} {
+				if err := s.Thaw(t.Context(), key, storage.ThawOptions{Days: 1, Tier: storage.Bulk, Class: class}); !errors.Is(err, want) {
+					t.Fatalf("a thaw: %v, want %v", err, want)
+				}
 			}
 		}
 	}

@@ -120,6 +120,7 @@ func (s *Storage) Thaw(ctx context.Context, key string, opts storage.ThawOptions
 	if err != nil {
 		return fmt.Errorf("thawing %s: %w", key, err)
 	}
+	ctx = billAs(ctx, opts.Class)
 	err = s.try(ctx, func() error {
 		_, err := s.client.RestoreObject(ctx, &s3.RestoreObjectInput{
 			Bucket: &s.cfg.Bucket, Key: &name,

@@ -12,59 +12,6 @@ import (
 	"github.com/tarn-backup/tarn/internal/repo"
 )
 
-// Needed is where the content of a part of a snapshot lies.
-type Needed struct {
-	Files, Bytes int64
-	// Archives are those that have to be read, with the bytes of content that
-	// are needed of each; a content that several files have counts once for each.
-	Archives map[tarn.ArchiveID]int64
-	// Nowhere are contents that no archive has: they are lost.
-	Nowhere int64
-}
-
-// Needs finds the archives that a restore of the paths has to read, all of the
-// snapshot if there are none. It reads trees and the catalog only.
-func Needs(ctx context.Context, r *repo.Repo, c *catalog.Contents, s *repo.Snapshot, paths []string) (*Needed, error) {
-	n := &Needed{Archives: map[tarn.ArchiveID]int64{}}
-	for e, err := range r.Entries(ctx, s, paths) {
-		if err != nil {
-			return nil, err
-		}
-		if e.Type != tarn.TypeFile {
-			continue
-		}
-		n.Files++
-		n.Bytes += e.Size
-		for content, length := range contentsOf(e) {
-			at, ok, err := c.Lookup(content)
-			switch {
-			case err != nil:
-				return nil, err
-			case !ok:
-				n.Nowhere++
-			default:
-				n.Archives[at.Archive] += length
-			}
-		}
-	}
-	return n, nil
-}
-
-// contentsOf yields the contents that a file consists of, with the bytes of each that it needs.
-func contentsOf(e *tarn.Entry) iter.Seq2[tarn.ContentHash, int64] {
-	return func(yield func(tarn.ContentHash, int64) bool) {
-		if len(e.Extents) == 0 && e.Type == tarn.TypeFile && e.Size > 0 {
-			yield(e.Content, e.Size)
-			return
-		}
-		for _, x := range e.Extents {
-			if !yield(x.Content, x.Length) {
-				return
-			}
-		}
-	}
-}
-
 // Alone is what no other snapshot needs.
 type Alone struct {
 	Contents, Bytes int64
@@ -197,6 +144,21 @@ func (w *alone) tree(sp repo.Split, do func(h tarn.ContentHash, length int64) er
 		}
 	}
 	return nil
+}
+
+// contentsOf yields the contents that a file consists of, with the bytes of each that it needs.
+func contentsOf(e *tarn.Entry) iter.Seq2[tarn.ContentHash, int64] {
+	return func(yield func(tarn.ContentHash, int64) bool) {
+		if len(e.Extents) == 0 && e.Type == tarn.TypeFile && e.Size > 0 {
+			yield(e.Content, e.Size)
+			return
+		}
+		for _, x := range e.Extents {
+			if !yield(x.Content, x.Length) {
+				return
+			}
+		}
+	}
 }
 
 func beginningOf(h tarn.ContentHash) uint64 { return binary.BigEndian.Uint64(h[:]) }

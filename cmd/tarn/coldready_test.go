@@ -1,0 +1,148 @@
+package main
+
+import (
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// What is thawed and paid for is fetched whether more is thawed or not.
+func TestColdReady(t *testing.T) {
+	for _, args := range [][]string{{}, {"--ready"}, {"--tier", "bulk"}} {
+		p := newColdPerson(t, "GLACIER")
+		p.code(exitDone, "thaw", "latest", "src/a", "--tier", "expedited", "--yes")
+		p.advance(10 * time.Minute)
+		out := p.code(exitProblems, append([]string{"restore", "latest", "--target", "back"}, args...)...)
+		if !strings.Contains(out, "2 archives are frozen") || !strings.Contains(out, "wrote 2 files") || len(p.requests("RestoreObject")) != 1 {
+			t.Errorf("%v: it says\n%s", args, out)
+		}
+		p.same("back", "a")
+	}
+	p := newColdPerson(t, "GLACIER")
+	out := p.code(exitProblems, "restore", "latest", "--target", "back", "--ready", "--json")
+	if !strings.Contains(out, `"frozen":3`) || len(p.requests("RestoreObject")) != 0 {
+		t.Errorf("nothing is ready: it says\n%s", out)
+	}
+	p.code(exitFailed, "restore", "latest", "--target", "back", "--ready", "--wait")
+}
+
+// What is read of some classes costs by the byte: without a yes, nothing is.
+func TestColdRetrieval(t *testing.T) {
+	for _, class := range []string{"GLACIER_IR", "STANDARD_IA", "ONEZONE_IA"} {
+		p := newColdPerson(t, class)
+		for _, args := range [][]string{{}, {"--ready"}, {"--wait"}} {
+			out := p.code(exitFailed, append([]string{"restore", "latest", "--target", "back"}, args...)...)
+			if !strings.Contains(out, "for retrieval, and nothing was spent") || !strings.Contains(out, "Add --yes") || !strings.Contains(out, "TOTAL") {
+				t.Errorf("%s: it says\n%s", class, out)
+			}
+		}
+		if _, err := os.Stat(p.path("back")); err == nil || len(p.requests("GetObject")) != 0 {
+			t.Errorf("%s: it read without a yes", class)
+		}
+		if out := p.must("restore", "latest", "--target", "back", "--yes"); !strings.Contains(out, "cost: ") {
+			t.Errorf("%s: it says\n%s", class, out)
+		}
+		p.same("back", "a", "b", "c")
+	}
+	p := newColdPerson(t, "STANDARD")
+	p.must("restore", "latest", "--target", "back")
+}
+
+// Nothing is asked for when the target can't be written.
+func TestColdTarget(t *testing.T) {
+	p := newColdPerson(t, "GLACIER")
+	if err := os.WriteFile(p.path("file"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	out := p.code(exitFailed, "restore", "latest", "--target", p.path("file", "x"), "--yes")
+	if !strings.Contains(out, "nothing was asked for or spent") || len(p.requests("RestoreObject")) != 0 {
+		t.Errorf("it says\n%s", out)
+	}
+	p.code(exitProblems, "restore", "latest", "--target", p.path("new", "x"), "--yes")
+	if _, err := os.Stat(p.path("new")); err == nil {
+		t.Error("a target was made before anything could be read")
+	}
+}
+
+// A thaw that is to come sooner is asked for once. Nobody but S3 knows that it is in
+// the tier already: that answer is billed, so there are two of them at most.
+func TestColdFasterOnce(t *testing.T) {
+	p := newColdPerson(t, "GLACIER")
+	p.code(exitDone, "thaw", "latest", "--tier", "bulk", "--yes")
+	out := p.code(exitDone, "thaw", "latest", "--tier", "expedited", "--yes")
+	if !strings.Contains(out, "--faster asks for them in the tier expedited, too") || len(p.requests("RestoreObject")) != 3 {
+		t.Errorf("without --faster it says\n%s", out)
+	}
+	out = p.code(exitDone, "thaw", "latest", "--tier", "expedited", "--faster", "--yes")
+	if !strings.Contains(out, "asked for the thaw of 3 archives") || len(p.requests("RestoreObject")) != 6 {
+		t.Errorf("it says\n%s", out)
+	}
+	out = p.code(exitDone, "thaw", "latest", "--tier", "expedited", "--faster", "--yes")
+	if !strings.Contains(out, "3 archives are being thawed already") || !strings.Contains(out, "2 requests, which S3 bills") || len(p.requests("RestoreObject")) != 8 {
+		t.Errorf("again, after %d requests, it says\n%s", len(p.requests("RestoreObject")), out)
+	}
+}
+
+// Two thaws at once on one machine ask for each archive once.
+func TestColdTwoAtOnce(t *testing.T) {
+	p := newColdPerson(t, "GLACIER")
+	var group sync.WaitGroup
+	for range 3 {
+		group.Go(func() {
+			if code, out, errs := p.run("thaw", "latest", "--tier", "expedited", "--yes"); code != exitDone {
+				t.Errorf("exit code %d\n%s%s", code, out, errs)
+			}
+		})
+	}
+	group.Wait()
+	if n := len(p.requests("RestoreObject")); n < 3 || n > 5 { // one may have looked before, and not waited
+		t.Errorf("%d requests for 3 archives", n)
+	}
+}
+
+// What a plan says while all is being thawed, and what a limit says of a dry run.
+func TestColdPlanWords(t *testing.T) {
+	p := newColdPerson(t, "GLACIER")
+	for _, cmd := range [][]string{{"restore", "latest", "--target", "x"}, {"thaw", "latest"}} {
+		p.code(exitFailed, append(cmd, "--dry-run", "--max-cost", "0.0000001")...)
+		p.code(exitFailed, append(cmd, "--dry-run", "--max-cost", "0.01", "--tier", "expedited")...)
+		p.code(exitDone, append(cmd, "--dry-run", "--max-cost", "0.01")...)
+	}
+	if doc := p.code(exitDone, "restore", "latest", "--target", "x", "--dry-run", "--json"); !strings.Contains(doc, `"frozen":4`) {
+		t.Errorf("a dry run says\n%s", doc)
+	}
+	out := p.code(exitProblems, "restore", "latest", "--target", "x", "--yes", "--tier", "standard")
+	if !strings.Contains(out, "Run the same command again after 20") {
+		t.Errorf("it says\n%s", out)
+	}
+	out = p.code(exitProblems, "restore", "latest", "--target", "x")
+	if !strings.Contains(out, "5 hours in the tier standard") && !strings.Contains(out, "5 h in the tier standard") && !strings.Contains(out, "5h0m") || strings.Contains(out, "none") {
+		t.Errorf("the next run says\n%s", out)
+	}
+	if out = p.code(exitDone, "thaw", "latest"); !strings.Contains(out, "3 archives are being thawed already, and nothing else is frozen") {
+		t.Errorf("a thaw says\n%s", out)
+	}
+	if err := p.lab.Expedited(false); err != nil {
+		t.Fatal(err)
+	}
+	if out = p.code(exitFailed, "thaw", "latest", "--faster", "--tier", "expedited", "--yes"); strings.Contains(out, "What was asked for before") {
+		t.Errorf("a refused tier says\n%s", out)
+	}
+}
+
+// The lab's clock is the server's, and what is billed by time goes by it.
+func TestColdServerClock(t *testing.T) {
+	p := newPlainPerson(t, "GLACIER")
+	p.advance(60 * 24 * time.Hour)
+	if out := p.must("cost"); !strings.Contains(out, "(30 days)") {
+		t.Errorf("after 60 days:\n%s", out)
+	}
+	// A copy that ends within a day is made to last longer.
+	p.code(exitDone, "thaw", "latest", "src/a", "--tier", "expedited", "--days", "1", "--yes")
+	p.advance(24 * time.Hour)
+	if out := p.code(exitDone, "thaw", "latest", "src/a", "--days", "5", "--yes"); !strings.Contains(out, "asked for the thaw of 1 archive") {
+		t.Errorf("a copy that ends soon:\n%s", out)
+	}
+}
