@@ -120,16 +120,7 @@ func (s *Storage) Thaw(ctx context.Context, key string, opts storage.ThawOptions
 	if err != nil {
 		return fmt.Errorf("thawing %s: %w", key, err)
 	}
-	err = s.try(ctx, func() error {
-		_, err := s.client.RestoreObject(ctx, &s3.RestoreObjectInput{
-			Bucket: &s.cfg.Bucket, Key: &name,
-			RestoreRequest: &types.RestoreRequest{
-				Days:                 new(int32(opts.Days)),
-				GlacierJobParameters: &types.GlacierJobParameters{Tier: types.Tier(opts.Tier)},
-			},
-		})
-		return err
-	})
+	err = s.thaw(ctx, name, nil, opts)
 	// That is what servers say of an object that is warm, and those without
 	// cold classes of any.
 	if is(err, "InvalidObjectState") || hasStatus(err, http.StatusNotImplemented) || hasStatus(err, http.StatusBadRequest) {
@@ -148,4 +139,18 @@ func (s *Storage) Thaw(ctx context.Context, key string, opts storage.ThawOptions
 		return fmt.Errorf("thawing %s: %w", key, err)
 	}
 	return nil
+}
+
+// thaw asks for the thaw of an object, or of a version of it.
+func (s *Storage) thaw(ctx context.Context, name string, version *string, opts storage.ThawOptions) error {
+	return s.try(ctx, func() error {
+		_, err := s.client.RestoreObject(ctx, &s3.RestoreObjectInput{
+			Bucket: &s.cfg.Bucket, Key: &name, VersionId: version,
+			RestoreRequest: &types.RestoreRequest{
+				Days:                 new(int32(opts.Days)),
+				GlacierJobParameters: &types.GlacierJobParameters{Tier: types.Tier(opts.Tier)},
+			},
+		})
+		return err
+	})
 }
