@@ -101,7 +101,7 @@ func (c *coldRestore) plan(ctx context.Context) error {
 		return err
 	}
 	c.acted = true
-	if _, err := c.thaw(ctx, c.o, p, offer, &c.usage); err != nil {
+	if _, err := c.thaw(ctx, c.o.Storage(), p, offer, &c.usage); err != nil {
 		return err
 	}
 	return c.view.again(ctx, c.globals, c.o)

@@ -28,6 +28,7 @@ func newTarball(g *globals) *cobra.Command {
 	pf := cmd.PersistentFlags()
 	pf.StringVarP(&at.bucket, "bucket", "b", "", "bucket of the backup, as BUCKET or s3://BUCKET")
 	pf.StringVarP(&at.name, "name", "n", "", "name of the backup, which its keys in the bucket begin with")
+	cmd.AddCommand(tarballReaders(g, &at)...)
 	return cmd
 }
 

@@ -102,6 +102,6 @@ func (g *globals) thawNeeds(ctx context.Context, o *opened, v *coldView, f thawF
 		return err
 	}
 	var u price.Usage
-	_, err = g.thaw(ctx, o, p, offer, &u)
+	_, err = g.thaw(ctx, o.Storage(), p, offer, &u)
 	return errors.Join(err, g.spent(v, &u))
 }

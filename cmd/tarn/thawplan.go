@@ -208,8 +208,8 @@ func (g *globals) printOffers(v *coldView, p *cold.Plan) error {
 }
 
 // thaw carries out a plan, and counts what that has used.
-func (g *globals) thaw(ctx context.Context, o *opened, p *cold.Plan, offer cold.Offer, u *price.Usage) (cold.Result, error) {
-	res, err := p.Thaw(ctx, o.Storage(), cold.Options{Tier: offer.Tier})
+func (g *globals) thaw(ctx context.Context, s storage.Storage, p *cold.Plan, offer cold.Offer, u *price.Usage) (cold.Result, error) {
+	res, err := p.Thaw(ctx, s, cold.Options{Tier: offer.Tier})
 	u.Add(res.Usage)
 	if g.json {
 		g.printJSON(map[string]any{"type": "thaw", "tier": strings.ToLower(string(offer.Tier)), "days": p.Days, "requested": res.Requested, "bytes": res.Bytes,
