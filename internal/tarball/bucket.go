@@ -160,12 +160,18 @@ func (b *Bucket) plain(list []Object, there *[]Object) {
 
 func (b *Bucket) archives(k Key, list []Object, history map[string][]Object) {
 	var newer time.Time
-	for _, o := range list {
+	sums, lists := history[k.Of(Sum).String()], history[k.Of(List).String()]
+	for i, o := range list {
 		a := &Tarball{Key: k, Body: o}
 		var staleSum, staleList bool
-		a.Sum, staleSum = beside(history[k.Of(Sum).String()], o, newer)
-		a.List, staleList = beside(history[k.Of(List).String()], o, newer)
+		a.Sum, staleSum = beside(sums, o, newer)
+		a.List, staleList = beside(lists, o, newer)
 		a.Stale = staleSum || staleList
+		// Some servers tell of an older version when it became one. Of as many
+		// uploads as hashes and lists, each has its own.
+		if a.Sum == nil && a.List == nil && !o.Latest && len(sums) == len(list) && len(lists) == len(list) {
+			a.Sum, a.List = &sums[i], &lists[i]
+		}
 		if o.State != cold.Warm {
 			b.Cold++
 		}

@@ -50,19 +50,23 @@ type versionLister struct {
 }
 
 func (l *versionLister) next(ctx context.Context) ([]storage.Version, error) {
+	in := &s3.ListObjectVersionsInput{
+		Bucket: &l.s.cfg.Bucket, Prefix: &l.prefix, KeyMarker: l.key, VersionIdMarker: l.id, EncodingType: types.EncodingTypeUrl,
+		OptionalObjectAttributes: []types.OptionalObjectAttributes{types.OptionalObjectAttributesRestoreStatus},
+	}
 	var out *s3.ListObjectVersionsOutput
-	err := l.s.adapt(func(can abilities) error {
-		in := &s3.ListObjectVersionsInput{
-			Bucket: &l.s.cfg.Bucket, Prefix: &l.prefix, KeyMarker: l.key, VersionIdMarker: l.id, EncodingType: types.EncodingTypeUrl,
-		}
-		if can.restoreStatus {
-			in.OptionalObjectAttributes = []types.OptionalObjectAttributes{types.OptionalObjectAttributesRestoreStatus}
-		}
+	list := func() error {
 		return l.s.try(ctx, func() (err error) {
 			out, err = l.s.client.ListObjectVersions(ctx, in)
 			return err
 		})
-	}, loseInList)
+	}
+	err := list()
+	// What a server refuses here says nothing about its other listings.
+	if hasStatus(err, http.StatusNotImplemented) || hasStatus(err, http.StatusBadRequest) {
+		in.OptionalObjectAttributes = nil
+		err = list()
+	}
 	if err != nil {
 		return nil, err
 	}
