@@ -20,11 +20,25 @@ type tarballPlace struct {
 
 func newTarball(g *globals) *cobra.Command {
 	var at tarballPlace
+	var f tarballFlags
 	cmd := &cobra.Command{
 		Use:   "tarball -b BUCKET -n NAME -p PATH",
-		Short: "Back up as one tar.gz per folder, in place of the script",
-		Args:  cobra.NoArgs,
+		Short: "Back up as one tar.gz per folder, in place of the shell script",
+		Long: `tarball does what the script aws-s3-personal-backup does, with its flags, in its layout, on the buckets that it made: each archive
+is one tar.gz of a folder, which is uploaded again, whole, when a file in it has changed. Beside it lie the hash over its files
+(.md5) and their names (.txt). After the script there is nothing to upload for tarball, and after tarball nothing for the script.
+A single file is uploaded as it is.
+
+Archives have folders, links, modes and times, too, which do not count as changes. A file that changes while it is archived is
+listed, and its archive is made again by the next run. What may not be read is left out and listed; if anything else goes wrong
+with a folder, the archive that is there of it stays.
+
+$RECYCLE.BIN, .Trash-1000 and System Volume Information are skipped above the split depth, as the script skips them.
+The commands below read such backups.` + "\n" + exitCodes,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return g.tarball(cmd.Context(), &at, &f) },
 	}
+	f.add(cmd)
 	pf := cmd.PersistentFlags()
 	pf.StringVarP(&at.bucket, "bucket", "b", "", "bucket of the backup, as BUCKET or s3://BUCKET")
 	pf.StringVarP(&at.name, "name", "n", "", "name of the backup, which its keys in the bucket begin with")

@@ -10,6 +10,7 @@
 // Sets are read into the page cache before each round, and the disk is synced
 // before each command, so that no tool pays for another's writes.
 //
+// With -tarball it measures `tarn tarball` beside the script whose layout that keeps.
 // With -growth it measures tarn alone on sets that grow (goal: time linear, memory flat).
 package main
 
@@ -26,12 +27,12 @@ import (
 
 // options are the flags.
 type options struct {
-	dir, tarn, out string
-	runs           int
-	tools, sets    []string
-	s3             bool
-	growth         bool
-	files, sizes   []int64
+	dir, tarn, out  string
+	runs            int
+	tools, sets     []string
+	s3              bool
+	growth, tarball bool
+	files, sizes    []int64
 }
 
 func main() {
@@ -54,9 +55,13 @@ func parse() options {
 	flag.StringVar(&sets, "sets", "data,small", "data sets")
 	flag.BoolVar(&o.s3, "s3", true, "also back up to S3 on loopback (needs versitygw)")
 	flag.BoolVar(&o.growth, "growth", false, "measure growth instead, tarn alone")
+	flag.BoolVar(&o.tarball, "tarball", false, "measure `tarn tarball` beside the script instead; -sets are photos,sources,notes")
 	flag.StringVar(&files, "files", "100000,1000000,5000000", "with -growth: numbers of files")
 	flag.StringVar(&sizes, "sizes", "1,10,50", "with -growth: gigabytes of a first backup")
 	flag.Parse()
+	if o.tarball && sets == "data,small" {
+		sets = "photos,sources,notes"
+	}
 	o.tools, o.sets = list(tools), list(sets)
 	o.files, o.sizes = numbers(files), numbers(sizes)
 	return o
@@ -97,6 +102,9 @@ func run(ctx context.Context, o options) error {
 	defer os.RemoveAll(filepath.Join(o.dir, "trash"))
 	if o.growth {
 		return growth(ctx, o)
+	}
+	if o.tarball {
+		return compareTarballs(ctx, o)
 	}
 	return compare(ctx, o)
 }

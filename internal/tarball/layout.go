@@ -103,15 +103,21 @@ func CheckName(name string) error {
 	return nil
 }
 
+// ambiguous refuses a folder whose archive has the key of that of the files
+// beside it: each run would put one in the place of the other.
+func (k Key) ambiguous() error {
+	if !k.OwnFiles && (k.Dir == OwnFiles || strings.HasSuffix(k.Dir, "/"+OwnFiles)) {
+		return fmt.Errorf("the folder has the key of the files beside it, %s: rename it, or use another split depth", k)
+	}
+	return nil
+}
+
 // check refuses a key that S3 can't have, or that two programs write
 // differently.
 func (k Key) check() error {
 	key := k.Of(Sum).String()
-	switch {
-	case k.Kind == File:
+	if k.Kind == File {
 		key = k.String()
-	case k.Dir == OwnFiles && !k.OwnFiles, strings.HasSuffix(k.Dir, "/"+OwnFiles) && !k.OwnFiles:
-		return fmt.Errorf("%s has the key of the files beside the folder: rename it, or use another split depth", k.Dir)
 	}
 	switch {
 	case !utf8.ValidString(key):

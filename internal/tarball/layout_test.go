@@ -40,7 +40,7 @@ func TestKeys(t *testing.T) {
 
 func TestKeysRefused(t *testing.T) {
 	for dir, want := range map[string]string{
-		"_files": "rename it", "a/_files": "rename it", "a\xff": "not UTF-8", "a//b": "can't be part", "": "",
+		"a\xff": "not UTF-8", "a//b": "can't be part", "": "",
 		strings.Repeat("a/", 600) + "b": "S3 takes 1024", "a b": "", "..": "", "_files/a": "", "it's\n": "",
 	} {
 		k := Key{Name: "disk", Dir: dir, OwnFiles: dir == ""}
@@ -48,6 +48,14 @@ func TestKeysRefused(t *testing.T) {
 		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
 			t.Errorf("%q: %v, want %q", dir, err, want)
 		}
+	}
+	for dir, ok := range map[string]bool{"_files": false, "a/_files": false, "_files/a": true, "a_files": true} {
+		if err := (Key{Name: "disk", Dir: dir}).ambiguous(); (err == nil) != ok {
+			t.Errorf("%s: %v", dir, err)
+		}
+	}
+	if err := (Key{Name: "disk", Dir: "_files", OwnFiles: true}).ambiguous(); err != nil {
+		t.Error(err)
 	}
 	for name, ok := range map[string]bool{"disk": true, "a/b": true, "": false, "/a": false, "a/": false, "a//b": false, "..": false, "é": true, "\xff": false} {
 		if err := CheckName(name); (err == nil) != ok {

@@ -14,7 +14,7 @@ import (
 // names of files that programs stumble over, sorted by their bytes.
 var oddNames = []string{
 	"\x01\x1b[31m", " leading", "\"double\" & 'single'", "#hash", "$HOME `id`", "*", "--version", "-n", "a b", "a\\b", "a\\nb",
-	"a\rb", "back\\", "caf\xe9", "tab\there", "trailing ", "{}", "~", "é", "日本",
+	"a\rb", "end\r", "back\\", "caf\xe9", "tab\there", "trailing ", "{}", "~", "é", "日本",
 }
 
 func init() { slices.Sort(oddNames) }
