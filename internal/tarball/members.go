@@ -16,9 +16,6 @@ import (
 	"github.com/tarn-backup/tarn"
 )
 
-// tarBlock is the unit of the tar format, in bytes.
-const tarBlock = 512
-
 // Members reads the members of a tar.gz. The script's may hold several tars one
 // after the other, each compressed for itself: xargs runs tar once for as many
 // names as fit on a command line. Any other reader of tars stops at the end of the first.

@@ -32,8 +32,8 @@ type Reading struct {
 	Progress func(n int64)
 }
 
-// Found is what was read of an archive.
-type Found struct {
+// Findings is what was read of an archive.
+type Findings struct {
 	Files, Bytes int64 // of regular files, with their further names
 	Others       int64
 	Read         int64 // bytes of the archive
@@ -64,8 +64,8 @@ var errEnough = errors.New("enough")
 // it with the list and the hash beside it. There is no hash of a single file: what
 // shows that one is right is the hash over all. The error is nil also if something
 // is wrong with files; Problem was told.
-func (r Reading) Read(ctx context.Context) (*Found, error) {
-	rd := &reading{Reading: r, found: new(Found)}
+func (r Reading) Read(ctx context.Context) (*Findings, error) {
+	rd := &reading{Reading: r, found: new(Findings)}
 	err := rd.all(ctx)
 	if err != nil && ctx.Err() != nil {
 		err = ctx.Err()
@@ -78,7 +78,7 @@ func (r Reading) Read(ctx context.Context) (*Found, error) {
 
 type reading struct {
 	Reading
-	found *Found
+	found *Findings
 	want  *MD5
 	list  *listed // nil if there is none
 	etag  hash.Hash

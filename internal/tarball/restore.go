@@ -62,7 +62,7 @@ type Restoring struct {
 
 // Restored is what a restore has done.
 type Restored struct {
-	*Found
+	*Findings
 	Written, WrittenBytes int64 // regular files
 	Same, Left            int64
 	Unfound               []string // Paths that the archive does not have
@@ -80,7 +80,7 @@ func (r Restoring) Restore(ctx context.Context) (*Restored, error) {
 		reading.Enough = w.enough
 	}
 	found, err := reading.Read(ctx)
-	w.res.Found = found
+	w.res.Findings = found
 	for i, p := range r.Paths {
 		if !w.hits[i] {
 			w.res.Unfound = append(w.res.Unfound, p)

@@ -105,7 +105,7 @@ func TestRestoreWhole(t *testing.T) {
 		t.Fatalf("%v, %v", problems, err)
 	}
 	if !res.Proved || res.Files != 5000 || res.Written != 5000 || res.Tars != 8 {
-		t.Errorf("%+v %+v", res, res.Found)
+		t.Errorf("%+v %+v", res, res.Findings)
 	}
 	if got := files(t, filepath.Join(dir, "photos/2010")); !maps.Equal(got, want) {
 		t.Errorf("%d files came back, want %d", len(got), len(want))
