@@ -37,7 +37,7 @@ func (f *tarballFlags) add(cmd *cobra.Command) {
 	fl.Var(&f.maxCost, "max-cost", "refuse if it could cost more than so many dollars, which is said before anything is uploaded")
 }
 
-// config checks the flags.
+// tarballConfig checks the flags.
 func (g *globals) tarballConfig(at *tarballPlace, f *tarballFlags) (cfg tarball.Config, err error) {
 	if f.path == "" {
 		return cfg, hinted{errors.New("nothing to back up is named"), "Name a folder or a file with -p PATH."}
@@ -70,11 +70,14 @@ func (f *tarballFlags) limit() int64 {
 
 // tarball brings a backup in the script's layout up to date.
 func (g *globals) tarball(ctx context.Context, at *tarballPlace, f *tarballFlags) error {
-	s, err := g.tarballs(ctx, at, true)
-	if err != nil {
+	if err := at.check(true); err != nil {
 		return err
 	}
 	cfg, err := g.tarballConfig(at, f)
+	if err != nil {
+		return err
+	}
+	s, err := g.tarballs(ctx, at, true)
 	if err != nil {
 		return err
 	}
