@@ -22,7 +22,7 @@ func newTarballList(g *globals, at *tarballPlace) *cobra.Command {
 		Short: "List the tarballs of a backup, with what they cost",
 		Long: `list shows the tarballs of the backup NAME, which the script or tarn made: how many files each has by its list (.txt), its size as it is stored,
 its class and whether it can be read, how many versions the bucket keeps, and what all of them cost a month. --versions shows each
-version with its id, for restore --version. It reads no tarball.` + "\n" + exitCodes,
+version with its id, for restore --version. It reads no tarball. Without -n it lists the backups that the bucket has.` + "\n" + exitCodes,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return g.tarballList(cmd.Context(), at, versions) },
 	}
@@ -45,6 +45,9 @@ type tarballDoc struct {
 }
 
 func (g *globals) tarballList(ctx context.Context, at *tarballPlace, versions bool) error {
+	if at.name == "" {
+		return g.tarballNames(ctx, at)
+	}
 	v, err := g.lookTarballs(ctx, at)
 	if err != nil {
 		return err
@@ -70,6 +73,31 @@ func (g *globals) tarballList(ctx context.Context, at *tarballPlace, versions bo
 		return g.printJSON(v.money.into(nil, doc))
 	}
 	return g.printTarballs(v, docs, total, versions)
+}
+
+// tarballNames lists the backups in a bucket.
+func (g *globals) tarballNames(ctx context.Context, at *tarballPlace) error {
+	s, err := g.tarballs(ctx, at, false)
+	if err != nil {
+		return err
+	}
+	list, err := tarball.Backups(ctx, s)
+	if err != nil {
+		return err
+	}
+	if len(list) == 0 {
+		return fmt.Errorf("no backup of tarballs in %s", s.Location())
+	}
+	for _, b := range list {
+		if g.json {
+			if err := g.printJSON(b); err != nil {
+				return err
+			}
+			continue
+		}
+		g.say("%s: %s, %s", printable(b.Name), formatCount(b.Archives, "tarball", "tarballs"), formatBytes(b.Bytes))
+	}
+	return nil
 }
 
 // docs are the lines of a list.

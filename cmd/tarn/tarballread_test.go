@@ -88,20 +88,11 @@ files=$(find . `+depth+` -type f | sed 's/^\.\///g'); files=$(echo "$files" | LC
 	}
 }
 
-// put stores an object by S3's own PUT, which overwrites.
+// put stores an object, also over another.
 func (p *tarballPerson) put(key string, data []byte, class tarn.Class) {
 	p.t.Helper()
-	programs(p.t, "aws")
-	path := p.path("object")
-	if err := os.WriteFile(path, data, 0o600); err != nil {
+	if _, err := p.s.(storage.Overwriter).Overwrite(p.t.Context(), key, bytes.NewReader(data), storage.PutOptions{Class: class}); err != nil {
 		p.t.Fatal(err)
-	}
-	cmd := exec.Command("aws", "s3api", "put-object", "--bucket", "tarn", "--key", key, "--body", path, "--storage-class", string(class))
-	for _, v := range p.env {
-		cmd.Env = append(cmd.Env, strings.Replace(v, "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", 1))
-	}
-	if out, err := cmd.CombinedOutput(); err != nil {
-		p.t.Fatalf("%v\n%s", err, out)
 	}
 }
 
@@ -169,6 +160,7 @@ func TestTarballCold(t *testing.T) {
 		return n
 	}
 	contains(t, p.tarball(exitDone, "list"), "_files", "docs", "photos", "GLACIER", "frozen", "a month. Prices of aws/us-east-1")
+	contains(t, p.code(exitDone, "tarball", "list", "-b", "s3://tarn"), "disk: 3 tarballs, ")
 	contains(t, p.tarball(exitDone, "ls", "docs"), "-b\na/one\na/two words\n")
 	contains(t, p.tarball(exitDone, "verify", "--read"), "3 tarballs with 6 files", "3 cold ones left out", "no damage found")
 	contains(t, p.tarball(exitFailed, "restore", "docs", "a/one", "--target", "one"), "1 archive is frozen, and nothing was asked for or spent", "bulk", "expedited")
@@ -189,9 +181,14 @@ func TestTarballCold(t *testing.T) {
 	}
 	contains(t, p.tarball(exitProblems, "restore", ".", "--target", "all", "--yes", "--tier", "bulk"), "asked for the thaw of 2 archives", "2 archives are being thawed")
 	p.back("all", "docs")
-	p.advance(13 * time.Hour)
-	out := p.tarball(exitDone, "restore", ".", "--target", "all", "--yes")
-	contains(t, out, "docs: all of its 3 files are in all already", "photos: all 2 files in it are what was backed up")
+	go func() {
+		time.Sleep(500 * time.Millisecond)
+		if err := lab.Advance(13 * time.Hour); err != nil {
+			t.Error(err)
+		}
+	}()
+	out := p.tarball(exitDone, "restore", ".", "--target", "all", "--yes", "--wait", "--poll", "50ms")
+	contains(t, out, "docs: all of its 3 files are in all already", "waiting for 2 archives, looking every 50ms", "photos: all 2 files in it are what was backed up")
 	p.back("all", "_files", "docs", "photos")
 	if n := thaws(); n != 3 {
 		t.Errorf("%d thaws, want 3", n)
@@ -206,7 +203,7 @@ func TestTarballVersions(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			at := start(t)
 			p := newTarballPerson(t, at, tarn.Standard)
-			p.aws("put-bucket-versioning", "--bucket", "tarn", "--versioning-configuration", "Status=Enabled")
+			p.keepVersions(at)
 			p.store("docs", tarn.Standard)
 			time.Sleep(1100 * time.Millisecond) // the times of objects are whole seconds
 			e2e.Write(t, p.path("src", "docs", "a/one"), []byte("one, changed\n"))
@@ -240,15 +237,15 @@ func TestTarballVersions(t *testing.T) {
 	}
 }
 
-// aws runs a command of S3's own client.
-func (p *tarballPerson) aws(args ...string) {
+// keepVersions makes the bucket keep versions.
+func (p *tarballPerson) keepVersions(at storagetest.Endpoint) {
 	p.t.Helper()
-	cmd := exec.Command("aws", append([]string{"s3api"}, args...)...)
-	for _, v := range p.env {
-		cmd.Env = append(cmd.Env, strings.Replace(v, "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", 1))
-	}
+	cmd := exec.Command(storagetest.Program(p.t, "rclone"), "backend", "versioning", "server:"+at.Bucket, "Enabled")
+	cmd.Env = append(os.Environ(), "RCLONE_CONFIG="+os.DevNull, "RCLONE_CONFIG_SERVER_TYPE=s3", "RCLONE_CONFIG_SERVER_PROVIDER=Other",
+		"RCLONE_CONFIG_SERVER_ENDPOINT="+at.URL, "RCLONE_CONFIG_SERVER_REGION="+at.Region,
+		"RCLONE_CONFIG_SERVER_ACCESS_KEY_ID="+at.AccessKey, "RCLONE_CONFIG_SERVER_SECRET_ACCESS_KEY="+at.SecretKey)
 	if out, err := cmd.CombinedOutput(); err != nil {
-		p.t.Fatalf("aws %v: %v\n%s", args, err, bytes.TrimSpace(out))
+		p.t.Fatalf("rclone: %v\n%s", err, out)
 	}
 }
 

@@ -255,3 +255,35 @@ func (a *Tarball) Place(member string) string {
 	}
 	return a.Key.Dir + "/" + member
 }
+
+// Summary is what a bucket holds under one name.
+type Summary struct {
+	Name     string `json:"name"`
+	Archives int64  `json:"tarballs"`
+	Bytes    int64  `json:"bytes"` // of the archives
+}
+
+// Backups finds the backups in a bucket, by the hashes beside archives. Of a name
+// with slashes it has what stands before the first.
+func Backups(ctx context.Context, s storage.Storage) ([]Summary, error) {
+	var list []Summary
+	var size int64 // of the archive whose hash comes next
+	var last string
+	for o, err := range s.List(ctx, "") {
+		if err != nil {
+			return nil, fmt.Errorf("looking for backups: %w", err)
+		}
+		name, _, below := strings.Cut(o.Key, "/")
+		switch {
+		case strings.HasSuffix(o.Key, Suffix):
+			last, size = o.Key, o.Size
+		case below && o.Key == last+SumSuffix:
+			if n := len(list); n == 0 || list[n-1].Name != name {
+				list = append(list, Summary{Name: name})
+			}
+			list[len(list)-1].Archives++
+			list[len(list)-1].Bytes += size
+		}
+	}
+	return list, nil
+}

@@ -125,7 +125,7 @@ func memberOf(h *tar.Header) *Member {
 	e.MTime = tarn.TimespecOf(h.ModTime)
 	e.Type = typeOf(h.Typeflag)
 	switch h.Typeflag {
-	case tar.TypeReg, tar.TypeRegA, tar.TypeCont, tar.TypeGNUSparse: //nolint:staticcheck // old tars have TypeRegA
+	case tar.TypeReg, tar.TypeCont, tar.TypeGNUSparse:
 		e.Size = h.Size
 		e.Sparse = h.Typeflag == tar.TypeGNUSparse || h.PAXRecords["GNU.sparse.major"] != ""
 	case tar.TypeLink:
@@ -147,7 +147,7 @@ func memberOf(h *tar.Header) *Member {
 // typeOf is "" for what is no file of any kind.
 func typeOf(flag byte) tarn.Type {
 	switch flag {
-	case tar.TypeReg, tar.TypeRegA, tar.TypeCont, tar.TypeGNUSparse, tar.TypeLink: //nolint:staticcheck // as above
+	case tar.TypeReg, tar.TypeCont, tar.TypeGNUSparse, tar.TypeLink:
 		return tarn.TypeFile
 	case tar.TypeDir:
 		return tarn.TypeDir

@@ -38,6 +38,9 @@ func TestReadsBack(t *testing.T) {
 			path  string
 			depth int
 		}{{odd, 0}, {odd, 1}, {odd, 2}, {odd, 3}, {many, 0}, {many, 1}} {
+			if server == "moto" && c.depth != 1 {
+				continue // the second opinion, which is slow
+			}
 			t.Run(fmt.Sprintf("%s, %s, depth %d", server, filepath.Base(c.path), c.depth), func(t *testing.T) {
 				s := &scripted{t, s.e, s.store}
 				byScript, byTarn := fmt.Sprint("script", i), fmt.Sprint("tarn", i)
