@@ -291,8 +291,13 @@ func (g *globals) thaw(ctx context.Context, o *opened, p *cold.Plan, offer cold.
 	if err != nil {
 		return cold.Result{}, err
 	}
-	res, err := p.Thaw(ctx, o.Storage(), cold.Options{Tier: offer.Tier, Look: waited})
-	err = errors.Join(err, release())
+	res, err := g.thawBy(ctx, o.Storage(), p, offer, waited, u)
+	return res, errors.Join(err, release())
+}
+
+// thawBy is thaw by a storage; look has it look before it asks.
+func (g *globals) thawBy(ctx context.Context, s storage.Storage, p *cold.Plan, offer cold.Offer, look bool, u *price.Usage) (cold.Result, error) {
+	res, err := p.Thaw(ctx, s, cold.Options{Tier: offer.Tier, Look: look})
 	if errors.Is(err, tarn.ErrTierRefused) && res.Requested > 0 {
 		err = hinted{err, "Name one of those by --tier. What was asked for before that is being thawed, and nothing else was spent."}
 	}

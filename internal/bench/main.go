@@ -12,6 +12,8 @@
 //
 // A round that was measured stays in results.json there: with -resume an interrupted run goes on.
 //
+// With -tarball it measures `tarn tarball` beside the script whose layout that keeps.
+//
 // With -growth it measures tarn alone on sets that grow (goal: time linear, memory flat).
 package main
 
@@ -33,6 +35,7 @@ type options struct {
 	tools, sets    []string
 	s3             bool
 	growth, resume bool
+	tarball        bool
 	turns          string
 	files, sizes   []int64
 }
@@ -59,9 +62,13 @@ func parse() options {
 	flag.BoolVar(&o.resume, "resume", false, "go on with the rounds that a run before has saved in -dir, of the same program")
 	flag.StringVar(&o.turns, "turns", "", "file whose lock is held while something is measured, so that other work on the machine (flock FILE …) takes turns")
 	flag.BoolVar(&o.growth, "growth", false, "measure growth instead, tarn alone")
+	flag.BoolVar(&o.tarball, "tarball", false, "measure `tarn tarball` beside the script instead; -sets are photos,sources,notes")
 	flag.StringVar(&files, "files", "100000,1000000,5000000", "with -growth: numbers of files")
 	flag.StringVar(&sizes, "sizes", "1,10,50", "with -growth: gigabytes of a first backup")
 	flag.Parse()
+	if o.tarball && sets == "data,small" {
+		sets = "photos,sources,notes"
+	}
 	o.tools, o.sets = list(tools), list(sets)
 	o.files, o.sizes = numbers(files), numbers(sizes)
 	return o
@@ -102,6 +109,9 @@ func run(ctx context.Context, o options) error {
 	defer os.RemoveAll(filepath.Join(o.dir, "trash"))
 	if o.growth {
 		return growth(ctx, o)
+	}
+	if o.tarball {
+		return compareTarballs(ctx, o)
 	}
 	return compare(ctx, o)
 }

@@ -59,9 +59,9 @@ func (o Object) Expect(key string, stored int64) Object {
 	return o
 }
 
-// stateOf says what a listing means. Of classes that tarn does not know, it
+// ObjectOf says what a listing means. Of classes that tarn does not know, it
 // believes that they can be read, as all but two can.
-func stateOf(o storage.Object, now time.Time) Object {
+func ObjectOf(o storage.Object, now time.Time) Object {
 	c := Object{Key: o.Key, Size: o.Size, Class: o.Class, State: Frozen}
 	switch {
 	case !o.Class.Cold():
@@ -92,7 +92,7 @@ func List(ctx context.Context, s storage.Storage, now time.Time) (*Listing, erro
 		if err != nil {
 			return nil, fmt.Errorf("looking at the archives: %w", err)
 		}
-		c := stateOf(o, storage.TimeOf(s, now))
+		c := ObjectOf(o, storage.TimeOf(s, now))
 		if c.State != Warm {
 			l.Cold++
 		}

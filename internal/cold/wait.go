@@ -15,6 +15,8 @@ type Waiter struct {
 	Now     func() time.Time
 	// Sleep is how it waits; nil means by the system's clock.
 	Sleep func(ctx context.Context, d time.Duration) error
+	// Look makes a listing; nil means List of the Storage.
+	Look func(ctx context.Context) (*Listing, error)
 	// Looked, if set, is called with each listing.
 	Looked func(*Listing)
 }
@@ -23,7 +25,7 @@ type Waiter struct {
 // them is being thawed any more.
 func (w *Waiter) Wait(ctx context.Context, keys []string) (*Listing, error) {
 	for {
-		l, err := List(ctx, w.Storage, w.Now())
+		l, err := w.look(ctx)
 		if err != nil {
 			return nil, err
 		}
@@ -49,6 +51,13 @@ func (w *Waiter) Wait(ctx context.Context, keys []string) (*Listing, error) {
 			return nil, err
 		}
 	}
+}
+
+func (w *Waiter) look(ctx context.Context) (*Listing, error) {
+	if w.Look != nil {
+		return w.Look(ctx)
+	}
+	return List(ctx, w.Storage, w.Now())
 }
 
 func pause(ctx context.Context, d time.Duration) error {

@@ -31,7 +31,7 @@ type File struct {
 	e         *tarn.Entry
 	name, tmp string // tmp is empty while it has no name
 	f         *os.File
-	hash      hash.Hash // nil if the content is known to be right
+	hash      hash.Hash // nil if the content is not to be checked: it is right, or nobody knows
 	n         int64
 	err       error // of a Write: the file can't become right any more
 }
@@ -58,6 +58,16 @@ func (t *Target) Create(e *tarn.Entry) (*File, error) {
 		}
 		t.dropAll() // the directory was removed under its handle
 	}
+}
+
+// CreateUnsummed is Create of an entry whose content nobody has hashed: of that
+// only the size is checked.
+func (t *Target) CreateUnsummed(e *tarn.Entry) (*File, error) {
+	w, err := t.Create(e)
+	if err == nil {
+		w.hash = nil
+	}
+	return w, err
 }
 
 // open makes the file: without a name where it can, which costs less than to

@@ -78,7 +78,7 @@ func (s *Source) list(d dir, rel string, above *rules, subdirs bool, limit int) 
 		s.loadRules(d, l)
 	}
 	s.filter(d, l, subdirs)
-	l.sort()
+	l.sort(s.cfg.ByteOrder)
 	*scratch = l.names
 	l.names = s.ahead.settle(scratch)
 	for i := range l.refs {
@@ -159,7 +159,7 @@ func (s *Source) filter(d dir, l *listing, subdirs bool) {
 	kept := l.refs[:0]
 	for i := range l.refs {
 		isDir, name := l.isDir(d, i), l.at(i)
-		if isDir && (!subdirs || slices.Contains(skippedDirs, string(name))) {
+		if isDir && (!subdirs || !s.cfg.KeepSystem && slices.Contains(skippedDirs, string(name))) {
 			continue
 		}
 		if check {

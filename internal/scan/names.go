@@ -67,8 +67,9 @@ func (n *names) zeroed(i int) []byte {
 }
 
 // sort sorts by bytes. Most comparisons are of two integers: the eight bytes
-// after what all names begin with, as in "IMG_20231224_182011.jpg".
-func (n *names) sort() {
+// after what all names begin with, as in "IMG_20231224_182011.jpg". With slashes,
+// directories sort as if their names ended in one.
+func (n *names) sort(slashes bool) {
 	if len(n.refs) < 2 {
 		return
 	}
@@ -83,15 +84,43 @@ func (n *names) sort() {
 	}
 	for i := range n.refs {
 		var b [8]byte
-		copy(b[:], n.at(i)[len(common):])
+		end := copy(b[:], n.at(i)[len(common):])
+		if slashes && n.refs[i].kind == kindDir && end < len(b) {
+			b[end] = '/'
+		}
 		n.refs[i].key = binary.BigEndian.Uint64(b[:])
 	}
 	slices.SortFunc(n.refs, func(a, b nameRef) int {
 		if c := cmp.Compare(a.key, b.key); c != 0 {
 			return c
 		}
-		return bytes.Compare(a.in(n.buf), b.in(n.buf))
+		x, y := a.in(n.buf), b.in(n.buf)
+		if slashes {
+			return compareSlashed(x, y, a.kind == kindDir, b.kind == kindDir)
+		}
+		return bytes.Compare(x, y)
 	})
+}
+
+// compareSlashed compares two names of one directory as bytes, those of
+// directories with a slash after them.
+func compareSlashed(a, b []byte, aDir, bDir bool) int {
+	n := min(len(a), len(b))
+	if c := bytes.Compare(a[:n], b[:n]); c != 0 {
+		return c
+	}
+	return cmp.Compare(after(a, n, aDir), after(b, n, bDir))
+}
+
+// after is the byte of a name at n, which is not beyond its end; -1 where there is none.
+func after(name []byte, n int, dir bool) int {
+	switch {
+	case n < len(name):
+		return int(name[n])
+	case dir:
+		return '/'
+	}
+	return -1
 }
 
 // find returns the index of a name before sort, or -1.

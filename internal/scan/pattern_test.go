@@ -154,7 +154,7 @@ func TestNamesOrder(t *testing.T) {
 		}
 	}
 	slices.Sort(want)
-	n.sort()
+	n.sort(false)
 	for i := range want {
 		if string(n.at(i)) != want[i] || n.zeroed(i)[len(want[i])] != 0 {
 			t.Fatalf("%d: %q, want %q", i, n.at(i), want[i])

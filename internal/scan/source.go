@@ -38,6 +38,13 @@ type Config struct {
 	// IgnoreFile names the files that hold excludes for their directory and
 	// below, as .gitignore does; empty means that there are none.
 	IgnoreFile string
+	// KeepSystem walks into the folders that a system keeps for itself, too,
+	// which are left out otherwise.
+	KeepSystem bool
+	// ByteOrder sorts the entries of a split by the bytes of their paths, where
+	// that of a directory ends in a slash. What is no directory is then in the order
+	// of `sort` in the C locale: "a.b" before "a/b". So are the splits.
+	ByteOrder bool
 }
 
 // Source is an open source. Its methods may be called at the same time.

@@ -68,6 +68,10 @@ type PutOptions struct {
 	// time that the storage has acknowledged some. It must be safe to call
 	// from several goroutines.
 	Acknowledged func(n int64)
+	// Metadata is kept with the object, where the storage has room for that, and
+	// ContentType is what browsers are told.
+	Metadata    map[string]string
+	ContentType string
 }
 
 // Object is what a storage knows about an object.

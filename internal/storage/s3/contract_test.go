@@ -66,6 +66,25 @@ func TestContractOnLab(t *testing.T) {
 	})
 }
 
+func TestOverwrite(t *testing.T) {
+	t.Parallel()
+	t.Run("lab", func(t *testing.T) {
+		server, _, url := lab(t, s3lab.Config{})
+		storagetest.RunOverwrite(t, func(t *testing.T) storage.Storage { return open(t, config(url)) })
+		if n := server.Uploads(); n != 0 {
+			t.Errorf("%d unfinished uploads are left", n)
+		}
+	})
+	for name, start := range map[string]func(testing.TB) storagetest.Endpoint{"versitygw": storagetest.Versitygw, "moto": storagetest.Moto} {
+		t.Run(name, func(t *testing.T) {
+			e := start(t)
+			cfg := config(e.URL)
+			cfg.Bucket, cfg.Region, cfg.AccessKey, cfg.SecretKey = e.Bucket, e.Region, e.AccessKey, e.SecretKey
+			storagetest.RunOverwrite(t, func(t *testing.T) storage.Storage { return open(t, cfg) })
+		})
+	}
+}
+
 func TestContractWithoutPrefix(t *testing.T) {
 	t.Parallel()
 	storagetest.Run(t, func(t *testing.T) storage.Storage {

@@ -74,10 +74,11 @@ type reader struct {
 	s         *Storage
 	ctx       context.Context
 	key, name string
-	at        int64 // offset of the next byte
-	length    int64 // that was asked for; below 0 means to the end
-	left      int64 // bytes still to come
-	short     bool  // the object ends before what was asked for
+	version   string // "" is the one that is there
+	at        int64  // offset of the next byte
+	length    int64  // that was asked for; below 0 means to the end
+	left      int64  // bytes still to come
+	short     bool   // the object ends before what was asked for
 	etag      string
 	body      io.ReadCloser
 	failures  int // in a row, without a byte between them
@@ -130,6 +131,9 @@ func (r *reader) beyond() error {
 // since the SDK would compute the checksum a second time.
 func (r *reader) request() (*s3.GetObjectOutput, error) {
 	in := &s3.GetObjectInput{Bucket: &r.s.cfg.Bucket, Key: &r.name}
+	if r.version != "" {
+		in.VersionId = &r.version
+	}
 	switch {
 	case r.etag != "": // going on
 		in.IfMatch = &r.etag

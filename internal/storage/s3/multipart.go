@@ -50,7 +50,7 @@ func (u *upload) create(ctx context.Context) error {
 			return err
 		}
 		u.sums = can.sums
-		in := &s3.CreateMultipartUploadInput{Bucket: &u.s.cfg.Bucket, Key: &u.key, StorageClass: u.storageClass()}
+		in := &s3.CreateMultipartUploadInput{Bucket: &u.s.cfg.Bucket, Key: &u.key, StorageClass: u.storageClass(), Metadata: u.opts.Metadata, ContentType: u.contentType()}
 		switch can.sums {
 		case crc64Sums:
 			in.ChecksumAlgorithm, in.ChecksumType = types.ChecksumAlgorithmCrc64nvme, types.ChecksumTypeFullObject
@@ -139,7 +139,7 @@ func (u *upload) complete(ctx context.Context) error {
 			Bucket: &u.s.cfg.Bucket, Key: &u.key, UploadId: &u.id, MpuObjectSize: &u.size,
 			MultipartUpload: &types.CompletedMultipartUpload{Parts: list},
 		}
-		if can.conditional {
+		if can.conditional && !u.over {
 			in.IfNoneMatch = new("*")
 		}
 		if u.sums == crc64Sums && can.sums == crc64Sums {

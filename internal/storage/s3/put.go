@@ -39,17 +39,27 @@ type put struct {
 	size  int64  // bytes read
 	sum   uint64 // CRC64NVME of them
 	long  bool   // whether it keeps other long objects waiting
+	over  bool   // the key may be taken
 }
 
 // Put implements storage.Storage. What fits into one part is one request;
 // anything else is a multipart upload, which is aborted where it fails. The
 // object that it returns has no Modified: S3 does not say.
 func (s *Storage) Put(ctx context.Context, key string, r io.Reader, opts storage.PutOptions) (storage.Object, error) {
+	return s.put(ctx, key, r, opts, false)
+}
+
+// Overwrite implements storage.Overwriter.
+func (s *Storage) Overwrite(ctx context.Context, key string, r io.Reader, opts storage.PutOptions) (storage.Object, error) {
+	return s.put(ctx, key, r, opts, true)
+}
+
+func (s *Storage) put(ctx context.Context, key string, r io.Reader, opts storage.PutOptions, over bool) (storage.Object, error) {
 	name, err := s.full(key)
 	if err != nil {
 		return storage.Object{}, fmt.Errorf("putting %s: %w", key, err)
 	}
-	p := &put{s: s, key: name, class: opts.Class, opts: opts, in: bufio.NewReaderSize(r, small)}
+	p := &put{s: s, key: name, class: opts.Class, opts: opts, in: bufio.NewReaderSize(r, small), over: over}
 	if p.class == "" {
 		p.class = tarn.Standard
 	}
@@ -114,8 +124,9 @@ func (p *put) putObject(ctx context.Context, part *part, can abilities) error {
 	in := &s3.PutObjectInput{
 		Bucket: &p.s.cfg.Bucket, Key: &p.key, Body: part.body,
 		ContentLength: new(int64(len(part.data))), StorageClass: p.storageClass(),
+		Metadata: p.opts.Metadata, ContentType: p.contentType(),
 	}
-	if can.conditional {
+	if can.conditional && !p.over {
 		in.IfNoneMatch = new("*")
 	}
 	in.ChecksumCRC64NVME, in.ChecksumSHA256 = part.checksums(can.sums)
@@ -133,7 +144,7 @@ func (p *put) putObject(ctx context.Context, part *part, can abilities) error {
 // can go down with the bytes that are still on their way. The next attempt
 // would end the same way.
 func (p *put) refusedEarly(ctx context.Context, err error, part *part, can abilities) error {
-	if err == nil || ctx.Err() != nil || !can.conditional || part.body.sent.Load() {
+	if err == nil || ctx.Err() != nil || !can.conditional || p.over || part.body.sent.Load() {
 		return err
 	}
 	if f := p.s.classify(err); f.status != 0 || f.dial || !f.retry {
@@ -153,6 +164,14 @@ func (p *put) storageClass() types.StorageClass {
 	return types.StorageClass(p.class)
 }
 
+// contentType leaves the server its default if there is nothing to say.
+func (p *put) contentType() *string {
+	if p.opts.ContentType == "" {
+		return nil
+	}
+	return &p.opts.ContentType
+}
+
 // payload leaves the hash of the body out of the signature where TLS and a
 // signed checksum protect it already: it costs as much as all else together.
 func (s *Storage) payload(can abilities) func(*s3.Options) {
@@ -166,7 +185,7 @@ func (s *Storage) payload(can abilities) func(*s3.Options) {
 // write itself. Two writers can pass it together: a server without conditional
 // writes has nothing better.
 func (p *put) free(ctx context.Context, can abilities) error {
-	if can.conditional {
+	if can.conditional || p.over {
 		return nil
 	}
 	_, err := p.s.head(ctx, p.key)

@@ -2,6 +2,8 @@ package s3
 
 import (
 	"context"
+	"crypto/md5"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"net/http"
@@ -29,10 +31,30 @@ func (s *Storage) Stat(ctx context.Context, key string) (storage.Object, error) 
 	return h.Object, nil
 }
 
+// Inspect implements storage.Overwriter, by a HEAD request.
+func (s *Storage) Inspect(ctx context.Context, key string) (storage.Inspected, error) {
+	name, err := s.full(key)
+	if err != nil {
+		return storage.Inspected{}, fmt.Errorf("looking at %s: %w", key, err)
+	}
+	h, err := s.head(ctx, name)
+	if err != nil {
+		return storage.Inspected{}, fmt.Errorf("looking at %s: %w", key, err)
+	}
+	h.Key = key
+	in := storage.Inspected{Object: h.Object, Metadata: h.metadata}
+	if b, err := hex.DecodeString(h.etag); err == nil && len(b) == md5.Size && !h.kms {
+		in.MD5 = strings.ToLower(h.etag)
+	}
+	return in, nil
+}
+
 // head is what HEAD says of an object.
 type head struct {
 	storage.Object
-	etag string // without quotes
+	etag     string // without quotes
+	kms      bool   // encrypted in a way that makes the entity tag no MD5
+	metadata map[string]string
 }
 
 func (s *Storage) head(ctx context.Context, name string) (head, error) {
@@ -59,6 +81,13 @@ func (s *Storage) head(ctx context.Context, name string) (head, error) {
 	}
 	if out.ETag != nil {
 		h.etag = strings.Trim(*out.ETag, `"`)
+	}
+	h.kms = strings.HasPrefix(string(out.ServerSideEncryption), "aws:kms") || out.SSECustomerAlgorithm != nil
+	if len(out.Metadata) > 0 {
+		h.metadata = map[string]string{}
+	}
+	for name, value := range out.Metadata {
+		h.metadata[strings.ToLower(name)] = value
 	}
 	if out.Restore != nil {
 		h.Thawing, h.Thawed = parseRestore(*out.Restore)
@@ -121,16 +150,7 @@ func (s *Storage) Thaw(ctx context.Context, key string, opts storage.ThawOptions
 		return fmt.Errorf("thawing %s: %w", key, err)
 	}
 	ctx = billAs(ctx, opts.Class)
-	err = s.try(ctx, func() error {
-		_, err := s.client.RestoreObject(ctx, &s3.RestoreObjectInput{
-			Bucket: &s.cfg.Bucket, Key: &name,
-			RestoreRequest: &types.RestoreRequest{
-				Days:                 new(int32(opts.Days)),
-				GlacierJobParameters: &types.GlacierJobParameters{Tier: types.Tier(opts.Tier)},
-			},
-		})
-		return err
-	})
+	err = s.thaw(ctx, name, nil, opts)
 	// That is what servers say of an object that is warm, and those without
 	// cold classes of any.
 	if is(err, "InvalidObjectState") || hasStatus(err, http.StatusNotImplemented) || hasStatus(err, http.StatusBadRequest) {
@@ -149,4 +169,18 @@ func (s *Storage) Thaw(ctx context.Context, key string, opts storage.ThawOptions
 		return fmt.Errorf("thawing %s: %w", key, err)
 	}
 	return nil
+}
+
+// thaw asks for the thaw of an object, or of a version of it.
+func (s *Storage) thaw(ctx context.Context, name string, version *string, opts storage.ThawOptions) error {
+	return s.try(ctx, func() error {
+		_, err := s.client.RestoreObject(ctx, &s3.RestoreObjectInput{
+			Bucket: &s.cfg.Bucket, Key: &name, VersionId: version,
+			RestoreRequest: &types.RestoreRequest{
+				Days:                 new(int32(opts.Days)),
+				GlacierJobParameters: &types.GlacierJobParameters{Tier: types.Tier(opts.Tier)},
+			},
+		})
+		return err
+	})
 }

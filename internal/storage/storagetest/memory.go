@@ -3,6 +3,7 @@ package storagetest
 import (
 	"bytes"
 	"context"
+	"crypto/md5"
 	"errors"
 	"fmt"
 	"io"
@@ -32,8 +33,9 @@ type Memory struct {
 }
 
 type stored struct {
-	data []byte // never changed in place
-	info storage.Object
+	data     []byte // never changed in place
+	info     storage.Object
+	metadata map[string]string
 }
 
 // NewMemory returns an empty storage without faults.
@@ -94,7 +96,7 @@ func (m *Memory) store(key string, data []byte, class tarn.Class) storage.Object
 		Key: key, Size: int64(len(data)), Modified: m.now(), Class: class,
 		Checksum: storage.Checksum{Sum: crc64nvme.Checksum(data), Known: true},
 	}
-	m.objects[key] = stored{data, o}
+	m.objects[key] = stored{data: data, info: o}
 	return o
 }
 
@@ -103,6 +105,27 @@ func (m *Memory) Location() string { return "memory" }
 
 // Put implements storage.Storage. It is one request, however large.
 func (m *Memory) Put(ctx context.Context, key string, r io.Reader, opts storage.PutOptions) (storage.Object, error) {
+	return m.put(ctx, key, r, opts, false)
+}
+
+// Overwrite implements storage.Overwriter, as the same kind of request.
+func (m *Memory) Overwrite(ctx context.Context, key string, r io.Reader, opts storage.PutOptions) (storage.Object, error) {
+	return m.put(ctx, key, r, opts, true)
+}
+
+// Inspect implements storage.Overwriter.
+func (m *Memory) Inspect(ctx context.Context, key string) (storage.Inspected, error) {
+	o, err := m.stat(ctx, OpStat, key)
+	if err != nil {
+		return storage.Inspected{}, err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	kept := m.objects[key]
+	return storage.Inspected{Object: o, MD5: fmt.Sprintf("%x", md5.Sum(kept.data)), Metadata: maps.Clone(kept.metadata)}, nil
+}
+
+func (m *Memory) put(ctx context.Context, key string, r io.Reader, opts storage.PutOptions, over bool) (storage.Object, error) {
 	fault, err := m.begin(ctx, OpPut, key)
 	if err != nil {
 		return storage.Object{}, err
@@ -115,11 +138,14 @@ func (m *Memory) Put(ctx context.Context, key string, r io.Reader, opts storage.
 		return storage.Object{}, fmt.Errorf("putting %s: %w", key, err)
 	}
 	m.mu.Lock()
-	if _, ok := m.objects[key]; ok {
+	if _, ok := m.objects[key]; ok && !over {
 		m.mu.Unlock()
 		return storage.Object{}, fmt.Errorf("putting %s: %w", key, fs.ErrExist)
 	}
 	o := m.store(key, data, opts.Class)
+	kept := m.objects[key]
+	kept.metadata = maps.Clone(opts.Metadata)
+	m.objects[key] = kept
 	m.mu.Unlock()
 	if err := fault.after(OpPut, key); err != nil {
 		return storage.Object{}, err

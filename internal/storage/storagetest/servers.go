@@ -69,6 +69,18 @@ func Program(t testing.TB, name string) string {
 // test ends. Where it is not installed the test skips.
 func Versitygw(t testing.TB) Endpoint {
 	t.Helper()
+	return versitygw(t)
+}
+
+// VersionedVersitygw is Versitygw with the ability to keep versions, which a
+// bucket has to be told.
+func VersionedVersitygw(t testing.TB) Endpoint {
+	t.Helper()
+	return versitygw(t, "--versioning-dir", t.TempDir())
+}
+
+func versitygw(t testing.TB, posix ...string) Endpoint {
+	t.Helper()
 	program := Program(t, "versitygw")
 	dir := t.TempDir()
 	e := Endpoint{Bucket: "tarn", Region: "us-east-1", AccessKey: "lab", SecretKey: "labsecret"}
@@ -77,7 +89,8 @@ func Versitygw(t testing.TB) Endpoint {
 		t.Fatal(err)
 	}
 	addr := start(t, func(addr string) *exec.Cmd {
-		return exec.Command(program, "--port", addr, "--access", e.AccessKey, "--secret", e.SecretKey, "--region", e.Region, "posix", dir)
+		args := append([]string{"--port", addr, "--access", e.AccessKey, "--secret", e.SecretKey, "--region", e.Region, "posix"}, posix...)
+		return exec.Command(program, append(args, dir)...)
 	})
 	e.URL = "http://" + addr
 	return e

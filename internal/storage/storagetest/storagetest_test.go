@@ -14,6 +14,10 @@ func TestMemoryContract(t *testing.T) {
 	Run(t, func(*testing.T) storage.Storage { return NewMemory() })
 }
 
+func TestMemoryOverwrite(t *testing.T) {
+	RunOverwrite(t, func(*testing.T) storage.Storage { return NewMemory() })
+}
+
 func TestMemoryColdContract(t *testing.T) {
 	RunCold(t, func(*testing.T) (storage.Storage, func(time.Duration)) {
 		m, now := NewMemory(), time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)

@@ -1,0 +1,215 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"github.com/tarn-backup/tarn/internal/cold"
+	"github.com/tarn-backup/tarn/internal/price"
+)
+
+// tarballWait are the flags of commands that read tarballs, which may be cold.
+type tarballWait struct {
+	thawFlags
+	wait bool
+	poll time.Duration
+}
+
+func (f *tarballWait) register(fl *pflag.FlagSet) {
+	fl.BoolVar(&f.wait, "wait", false, "wait for what is being thawed")
+	fl.DurationVar(&f.poll, "poll", pollDefault, "how often --wait looks, which is two LIST requests for 1,000 objects")
+	f.thawFlags.register(fl)
+}
+
+func (f *tarballWait) check() error {
+	if f.poll < time.Millisecond {
+		return fmt.Errorf("--poll %v: want a time such as 10m", f.poll)
+	}
+	return f.thawFlags.check()
+}
+
+// tarballJob reads tarballs that may be cold: it shows the price, thaws if that
+// is accepted, works through what can be read, and says what is left.
+type tarballJob struct {
+	*globals
+	view   *tarballView
+	flags  tarballWait
+	dryRun bool
+	left   []chosen
+	// more, if set, says what else the job costs beside a plan, and whether it may go on.
+	more func(p *cold.Plan) error
+	// do reads one. Its problems are its own to print; errProblems says that there were some.
+	do    func(ctx context.Context, c chosen) error
+	usage price.Usage // of thaws, beside their requests
+	acted bool
+}
+
+func (j *tarballJob) run(ctx context.Context) error {
+	err := j.all(ctx)
+	if !j.acted {
+		return err
+	}
+	if spentErr := j.spent(j.view.coldView, &j.usage); err == nil || err == errProblems {
+		err = errors.Join(spentErr, err)
+	}
+	return err
+}
+
+func (j *tarballJob) all(ctx context.Context) error {
+	if len(j.left) == 0 {
+		return nil
+	}
+	if err := j.plan(ctx); err != nil || j.dryRun {
+		return err
+	}
+	problems := false
+	for {
+		bad, err := j.readable(ctx)
+		if err != nil {
+			return err
+		}
+		problems = problems || bad
+		switch {
+		case len(j.left) == 0 && problems:
+			return errProblems
+		case len(j.left) == 0:
+			return nil
+		case !j.flags.wait || !j.any(cold.Thawing):
+			return j.comeBack()
+		}
+		if err := j.waitFor(ctx); err != nil {
+			return err
+		}
+	}
+}
+
+// plan shows what is needed and what it costs, and thaws what is frozen if that is
+// accepted.
+func (j *tarballJob) plan(ctx context.Context) error {
+	v := j.view
+	p, err := v.plan(j.left, cold.Request{Days: j.flags.days, Now: j.globals.now(), Faster: j.flags.faster})
+	if err != nil {
+		return err
+	}
+	if j.any(cold.Frozen, cold.Thawing, cold.Thawed) || j.dryRun {
+		files, bytes, err := v.counted(ctx, j.left)
+		if err != nil {
+			return err
+		}
+		if err := j.showPlan(v.coldView, p, files, bytes); err != nil {
+			return err
+		}
+	}
+	if j.more != nil {
+		if err := j.more(p); err != nil {
+			return err
+		}
+	}
+	if j.dryRun {
+		return nil
+	}
+	offer, err := j.accept(v.coldView, p, j.flags.thawFlags)
+	if err == nil && len(p.Ask) == 0 {
+		err = j.acceptReading(v.coldView, p, j.flags.thawFlags)
+	}
+	if err != nil || len(p.Ask) == 0 {
+		return err
+	}
+	j.acted = true
+	if _, err := j.thawBy(ctx, v.thawer(j.left), p, offer, false, &j.usage); err != nil {
+		return err
+	}
+	return j.again()
+}
+
+// again looks at what is left once more.
+func (j *tarballJob) again() error {
+	if err := j.view.look(); err != nil {
+		return err
+	}
+	j.left = j.view.current(j.left)
+	return nil
+}
+
+func (j *tarballJob) any(states ...cold.State) bool {
+	return slices.ContainsFunc(j.left, func(c chosen) bool { return slices.Contains(states, c.State) })
+}
+
+// readable works through what can be read, what ends first first.
+func (j *tarballJob) readable(ctx context.Context) (problems bool, err error) {
+	slices.SortStableFunc(j.left, func(a, b chosen) int { return cold.Soonest(a.Object.Object, b.Object.Object) })
+	var later []chosen
+	for _, c := range j.left {
+		if !c.Readable() {
+			later = append(later, c)
+			continue
+		}
+		j.acted = true
+		switch err := j.do(ctx, c); {
+		case err == errProblems:
+			problems = true
+		case err != nil:
+			return problems, err
+		}
+	}
+	j.left = later
+	return problems, nil
+}
+
+// waitFor waits until something more can be read.
+func (j *tarballJob) waitFor(ctx context.Context) error {
+	n := int64(0)
+	for _, c := range j.left {
+		if c.State == cold.Thawing {
+			n++
+		}
+	}
+	j.say("waiting for %s, looking every %s; it can be ended and run again", formatCount(n, "archive", "archives"), formatDuration(j.flags.poll))
+	keys := make([]string, 0, len(j.left))
+	for _, c := range j.left {
+		keys = append(keys, c.Key)
+	}
+	w := &cold.Waiter{Every: j.flags.poll, Now: j.globals.now, Look: func(context.Context) (*cold.Listing, error) {
+		if err := j.again(); err != nil {
+			return nil, err
+		}
+		l := &cold.Listing{Objects: map[string]cold.Object{}}
+		for _, c := range j.left {
+			l.Objects[c.Key] = c.Object.Object
+		}
+		return l, nil
+	}}
+	_, err := w.Wait(ctx, keys)
+	return err
+}
+
+// comeBack says what is not there yet, and what to do.
+func (j *tarballJob) comeBack() error {
+	var frozen, thawing int64
+	for _, c := range j.left {
+		switch c.State {
+		case cold.Thawing:
+			thawing++
+		case cold.Frozen:
+			frozen++
+		}
+	}
+	if j.json {
+		if err := j.printJSON(map[string]any{"type": "waiting", "thawing": thawing, "frozen": frozen}); err != nil {
+			return err
+		}
+		return errProblems
+	}
+	if frozen > 0 || thawing == 0 {
+		fmt.Fprintf(j.stderr, "tarn: some tarballs are frozen, or were frozen again on the way\n      The same command says what it costs to thaw them.\n")
+	}
+	if thawing > 0 {
+		fmt.Fprintf(j.stderr, "tarn: not all is there yet: %s being thawed\n      Run the same command again then: it goes on with what is ready. `tarn tarball thaw --status` says how far it is.\n", are(thawing))
+	}
+	return errProblems
+}

@@ -1,0 +1,369 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tarn-backup/tarn"
+	"github.com/tarn-backup/tarn/internal/price"
+	"github.com/tarn-backup/tarn/internal/tarball"
+)
+
+func newTarballList(g *globals, at *tarballPlace) *cobra.Command {
+	var versions bool
+	cmd := &cobra.Command{
+		Use:   "list",
+		Short: "List the tarballs of a backup, with what they cost",
+		Long: `list shows the tarballs of the backup NAME, which the script or tarn made: how many files each has by its list (.txt), its size as it is stored,
+its class and whether it can be read, how many versions the bucket keeps, and what all of them cost a month. --versions shows each
+version with its id, for restore --version. It reads no tarball. Without -n it lists the backups that the bucket has.` + "\n" + exitCodes,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return g.tarballList(cmd.Context(), at, versions) },
+	}
+	cmd.Flags().BoolVar(&versions, "versions", false, "list each version")
+	return cmd
+}
+
+// tarballDoc is a tarball in a list: of what is there, with what its older
+// versions cost, or of one version.
+type tarballDoc struct {
+	Type    string `json:"type"` // tarball, file, or orphan
+	Tarball string `json:"tarball"`
+	Files   *int64 `json:"files"` // null if no list says it
+	tarball.Object
+	Versions int    `json:"versions"` // that the bucket keeps, with the one that is there
+	Kept     int64  `json:"kept_bytes"`
+	Beside   string `json:"beside"` // "" if its .md5 and .txt are there and its own
+	month    price.Usage
+	Month    *price.Money `json:"month"`
+}
+
+func (g *globals) tarballList(ctx context.Context, at *tarballPlace, versions bool) error {
+	if at.name == "" {
+		return g.tarballNames(ctx, at)
+	}
+	v, err := g.lookTarballs(ctx, at)
+	if err != nil {
+		return err
+	}
+	docs, err := v.docs(ctx, versions)
+	if err != nil {
+		return err
+	}
+	total, err := v.months(docs)
+	if err != nil {
+		return err
+	}
+	if g.json {
+		for _, d := range docs {
+			if err := g.printJSON(d); err != nil {
+				return err
+			}
+		}
+		doc := map[string]any{"type": "summary", "tarballs": len(v.Archives), "files": len(v.Files), "orphans": len(v.Orphans), "older": len(v.Older), "month": total}
+		if v.Unversioned != nil {
+			doc["no_versions"] = printableError(v.Unversioned)
+		}
+		return g.printJSON(v.money.into(nil, doc))
+	}
+	return g.printTarballs(v, docs, total, versions)
+}
+
+// tarballNames lists the backups in a bucket.
+func (g *globals) tarballNames(ctx context.Context, at *tarballPlace) error {
+	s, err := g.tarballs(ctx, at, false)
+	if err != nil {
+		return err
+	}
+	list, err := tarball.Backups(ctx, s)
+	if err != nil {
+		return err
+	}
+	if len(list) == 0 {
+		return fmt.Errorf("no backup of tarballs in %s", s.Location())
+	}
+	for _, b := range list {
+		if g.json {
+			if err := g.printJSON(b); err != nil {
+				return err
+			}
+			continue
+		}
+		g.say("%s: %s, %s", printable(b.Name), formatCount(b.Archives, "tarball", "tarballs"), formatBytes(b.Bytes))
+	}
+	return nil
+}
+
+// docs are the lines of a list.
+func (v *tarballView) docs(ctx context.Context, versions bool) (docs []*tarballDoc, err error) {
+	tarballs := v.Archives
+	if versions {
+		tarballs = slices.Concat(v.Archives, v.Older)
+		slices.SortStableFunc(tarballs, func(a, b *tarball.Tarball) int { return strings.Compare(a.Body.Key, b.Body.Key) })
+	}
+	counts, err := tarball.CountFiles(ctx, v.s, tarballs)
+	if err != nil {
+		return nil, err
+	}
+	byKey := map[string]*tarballDoc{}
+	for i, t := range tarballs {
+		d := &tarballDoc{Type: "tarball", Tarball: t.Title(), Object: t.Body, Versions: 1, Beside: beside(t)}
+		if counts[i] >= 0 {
+			d.Files = &counts[i]
+		}
+		d.add(v, t.Body)
+		for _, o := range []*tarball.Object{t.Sum, t.List} {
+			if o != nil {
+				d.add(v, *o)
+			}
+		}
+		docs = append(docs, d)
+		if _, ok := byKey[t.Body.Key]; !ok {
+			byKey[t.Body.Key] = d
+		}
+	}
+	for _, t := range v.Older {
+		d := byKey[t.Body.Key]
+		if d == nil || versions {
+			continue
+		}
+		d.Versions++
+		d.Kept += t.Body.Size
+		d.add(v, t.Body)
+	}
+	return append(docs, v.others(byKey, versions)...), nil
+}
+
+// others are the lines of what is no tarball, and of what nothing belongs to any
+// more.
+func (v *tarballView) others(byKey map[string]*tarballDoc, versions bool) (docs []*tarballDoc) {
+	one := int64(1)
+	for _, o := range v.Files {
+		d := &tarballDoc{Type: "file", Tarball: strings.TrimPrefix(o.Key, v.at.name+"/"), Files: &one, Object: o, Versions: 1}
+		d.add(v, o)
+		byKey[o.Key] = d
+		docs = append(docs, d)
+	}
+	for _, o := range v.Orphans {
+		d := &tarballDoc{Type: "orphan", Tarball: strings.TrimPrefix(o.Key, v.at.name+"/"), Object: o, Versions: 1, Beside: "no tarball"}
+		d.add(v, o)
+		docs = append(docs, d)
+	}
+	rest := &tarballDoc{Type: "older", Tarball: "(older .md5 and .txt, deleted files)"}
+	for _, o := range v.Kept {
+		d := byKey[o.Key]
+		if d == nil {
+			d = rest
+		}
+		d.Versions++
+		d.Kept += o.Size
+		d.add(v, o)
+	}
+	if !versions {
+		for _, t := range v.Older {
+			if byKey[t.Body.Key] == nil {
+				rest.Versions++
+				rest.Kept += t.Body.Size
+				rest.add(v, t.Body)
+			}
+		}
+	}
+	if rest.Versions > 0 {
+		docs = append(docs, rest)
+	}
+	return docs
+}
+
+// beside says what is wrong with what lies beside a tarball.
+func beside(t *tarball.Tarball) string {
+	switch {
+	case t.Stale:
+		return "older .md5 or .txt"
+	case t.Sum == nil && t.List == nil:
+		return "no .md5, no .txt"
+	case t.Sum == nil:
+		return "no .md5"
+	case t.List == nil:
+		return "no .txt"
+	}
+	return ""
+}
+
+// add adds an object that is kept for a month. One in a class that nobody knows the
+// price of is left out, as its total says.
+func (d *tarballDoc) add(v *tarballView, o tarball.Object) {
+	if v.prices == nil {
+		return
+	}
+	if err := v.prices.Store(&d.month, o.Class, 1, o.Size, price.Month); err != nil {
+		v.prices, v.why = nil, err
+	}
+}
+
+// months prices the lines, and returns the sum; nil if no prices are known.
+func (v *tarballView) months(docs []*tarballDoc) (*price.Money, error) {
+	var all price.Usage
+	for _, d := range docs {
+		all.Add(d.month)
+		if v.prices == nil {
+			continue
+		}
+		b, err := v.prices.Bill(d.month, 0)
+		if err != nil {
+			return nil, err
+		}
+		d.Month = &b.Total
+	}
+	if v.prices == nil {
+		return nil, nil
+	}
+	b, err := v.prices.Bill(all, 0)
+	return &b.Total, err
+}
+
+func (g *globals) printTarballs(v *tarballView, docs []*tarballDoc, total *price.Money, versions bool) error {
+	if g.quiet {
+		return nil
+	}
+	w := tabwriter.NewWriter(g.stdout, 0, 0, 2, ' ', 0)
+	last := "VERSIONS"
+	if versions {
+		last = "VERSION"
+	}
+	fmt.Fprintf(w, "TARBALL\tFILES\tSIZE\tCLASS\tSTATE\tSTORED\t%s\tA MONTH\n", last)
+	var bytes, kept int64
+	for _, d := range docs {
+		bytes, kept = bytes+d.Size, kept+d.Kept
+		fmt.Fprintln(w, strings.Join(d.cells(versions), "\t"))
+	}
+	if err := w.Flush(); err != nil {
+		return fmt.Errorf("printing the tarballs: %w", err)
+	}
+	sum := formatBytes(bytes)
+	if kept > 0 {
+		sum += fmt.Sprintf(" and %s in older versions", formatBytes(kept))
+	}
+	if total == nil {
+		g.say("%s; %s", sum, v.money.none())
+	} else {
+		g.say("%s: %s a month. Prices of %s", sum, total, v.money.source())
+	}
+	if v.Unversioned != nil {
+		g.say("older versions are not known, and not in the sum: %s", printableError(v.Unversioned))
+	}
+	return nil
+}
+
+// cells are a line of the table.
+func (d *tarballDoc) cells(versions bool) []string {
+	files, state, stored, last, month := "?", string(d.State), "-", fmt.Sprint(d.Versions), "?"
+	if d.Files != nil {
+		files = fmt.Sprint(*d.Files)
+	}
+	if d.Type == "older" || d.Type == "orphan" {
+		files = "-"
+	}
+	if !d.Until.IsZero() {
+		state += " until " + d.Until.Local().Format(time.DateTime)
+	}
+	if d.Beside != "" {
+		state += " (" + d.Beside + ")"
+	}
+	if !d.Modified.IsZero() {
+		stored = formatTime(d.Modified)
+	}
+	if versions {
+		if last = d.Version; !d.Latest {
+			last += " (older)"
+		}
+	}
+	if d.Month != nil {
+		month = d.Month.String()
+	}
+	return []string{printable(d.Tarball), files, formatBytes(d.Size), string(d.Class), state, stored, last, month}
+}
+
+func newTarballLs(g *globals, at *tarballPlace) *cobra.Command {
+	var version string
+	cmd := &cobra.Command{
+		Use:   "ls TARBALL [PATH]...",
+		Short: "List the files of a tarball",
+		Long: `ls prints the files of a tarball, or those at and below PATH, from the list (.txt) that lies beside it in STANDARD. The list has names
+alone: sizes, times and contents are in the tarball, and one hash (.md5) is over the contents of all.` + "\n" + exitCodes,
+		Args: cobra.MinimumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error { return g.tarballLs(cmd.Context(), at, args, version) },
+	}
+	cmd.Flags().StringVar(&version, "version", "", "version of the tarball (list --versions)")
+	return cmd
+}
+
+func (g *globals) tarballLs(ctx context.Context, at *tarballPlace, args []string, version string) error {
+	v, err := g.lookTarballs(ctx, at)
+	if err != nil {
+		return err
+	}
+	list, err := v.choose(args[0], version)
+	if err != nil {
+		return err
+	}
+	paths, err := tarballPaths(list, args)
+	if err != nil {
+		return err
+	}
+	found := make([]bool, len(paths))
+	for _, c := range list {
+		if err := g.lsOne(ctx, v, c, paths, found, len(list) > 1); err != nil {
+			return err
+		}
+	}
+	for i, p := range paths {
+		if !found[i] {
+			return fmt.Errorf("%s is not in the list of %s", printable(p), printable(args[0]))
+		}
+	}
+	return nil
+}
+
+func (g *globals) lsOne(ctx context.Context, v *tarballView, c chosen, paths []string, found []bool, several bool) error {
+	show := func(name string) error {
+		if g.json {
+			return g.printJSON(map[string]any{"type": "file", "tarball": c.title(v), "path": name})
+		}
+		line := printable(name)
+		if several && c.tarball != nil {
+			line = printable(c.tarball.Place(name))
+		}
+		_, err := fmt.Fprintln(g.stdout, line)
+		return err
+	}
+	if c.tarball == nil {
+		return show(c.title(v))
+	}
+	if c.tarball.List == nil {
+		return hinted{fmt.Errorf("%s has no list of its files: its .txt is not there, or older", c.Key), "`tarn tarball verify` says more; restore gets its files without it."}
+	}
+	for name, err := range c.tarball.Names(ctx, v.s) {
+		if err != nil {
+			return err
+		}
+		want := len(paths) == 0
+		for i, p := range paths {
+			if tarn.Within(name, p) {
+				want, found[i] = true, true
+			}
+		}
+		if !want {
+			continue
+		}
+		if err := show(name); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,297 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/tarn-backup/tarn"
+	"github.com/tarn-backup/tarn/internal/e2e"
+	"github.com/tarn-backup/tarn/internal/s3lab"
+	"github.com/tarn-backup/tarn/internal/storage"
+	"github.com/tarn-backup/tarn/internal/storage/s3"
+	"github.com/tarn-backup/tarn/internal/storage/storagetest"
+)
+
+// tarballPerson is a person with a backup that the script has made.
+type tarballPerson struct {
+	*coldPerson
+	s storage.Storage
+}
+
+// scriptFiles are what is backed up, by split.
+var scriptFiles = map[string]map[string]string{
+	"_files": {"note": "a note\n"},
+	"docs":   {"a/one": "one\n", "a/two words": "two\n", "-b": "three\n"},
+	"photos": {"1": strings.Repeat("photo", 30000), "2": "small\n"},
+}
+
+// newTarballPerson has a backup "disk" in a bucket of a server, made by the script's
+// pipeline at a split depth of 1, from what lies in src.
+func newTarballPerson(t *testing.T, at storagetest.Endpoint, class tarn.Class) *tarballPerson {
+	t.Helper()
+	programs(t, "bash", "tar", "parallel", "md5sum", "xargs")
+	p := &tarballPerson{coldPerson: &coldPerson{person: newPerson(t)}}
+	p.env = append(p.env, "AWS_EC2_METADATA_DISABLED=true", "AWS_ENDPOINT_URL_S3="+at.URL, "AWS_CONFIG_FILE="+os.DevNull,
+		"AWS_SHARED_CREDENTIALS_FILE="+os.DevNull, "AWS_REGION=us-east-1", "AWS_ACCESS_KEY_ID="+at.AccessKey, "AWS_SECRET_ACCESS_KEY="+at.SecretKey,
+		"TARN_PRICES=aws/us-east-1")
+	var err error
+	p.s, err = s3.Open(t.Context(), s3.Config{Bucket: at.Bucket, Endpoint: at.URL, Region: at.Region, AccessKey: at.AccessKey, SecretKey: at.SecretKey})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for split, list := range scriptFiles {
+		dir := p.path("src", split)
+		if split == "_files" {
+			dir = p.path("src")
+		}
+		for name, text := range list {
+			e2e.Write(t, filepath.Join(dir, name), []byte(text))
+		}
+	}
+	for split := range scriptFiles {
+		p.store(split, class)
+	}
+	return p
+}
+
+// store runs the script's pipeline on a split, with a tar for each two files, and
+// stores what it makes.
+func (p *tarballPerson) store(split string, class tarn.Class) {
+	p.t.Helper()
+	dir, depth := p.path("src", split), ""
+	if split == "_files" {
+		dir, depth = p.path("src"), "-maxdepth 1"
+	}
+	for _, o := range []struct{ suffix, command string }{
+		{".tar.gz", `echo "$files" | tr '\n' '\0' | xargs -0 -n 2 tar -zcf - --`},
+		{".tar.gz.md5", `hash=$(echo "$files" | tr '\n' '\0' | parallel -0 -k -m md5sum -- | md5sum | awk '{ print $1 }'); echo "$hash"`},
+		{".tar.gz.txt", `echo "$files"`},
+	} {
+		cmd := exec.Command("bash", "-c", `set -Eeuo pipefail
+files=$(find . `+depth+` -type f | sed 's/^\.\///g'); files=$(echo "$files" | LC_ALL=C sort); `+o.command)
+		cmd.Dir, cmd.Stderr = dir, os.Stderr
+		out, err := cmd.Output()
+		if err != nil {
+			p.t.Fatal(err)
+		}
+		p.put("disk/"+split+o.suffix, out, class)
+		class = tarn.Standard
+	}
+}
+
+// put stores an object, also over another.
+func (p *tarballPerson) put(key string, data []byte, class tarn.Class) {
+	p.t.Helper()
+	if _, err := p.s.(storage.Overwriter).Overwrite(p.t.Context(), key, bytes.NewReader(data), storage.PutOptions{Class: class}); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+// tarball runs a command on the backup.
+func (p *tarballPerson) tarball(want int, command string, args ...string) string {
+	p.t.Helper()
+	return p.code(want, append([]string{"tarball", command, "-b", "tarn", "-n", "disk"}, args...)...)
+}
+
+// back requires that splits are in a folder as they were.
+func (p *tarballPerson) back(target string, splits ...string) {
+	p.t.Helper()
+	want := map[string]string{}
+	for _, split := range splits {
+		for name, text := range scriptFiles[split] {
+			want[strings.TrimPrefix(split+"/"+name, "_files/")] = text
+		}
+	}
+	got := e2e.ReadFiles(p.t, p.path(target))
+	if !maps.Equal(got, want) {
+		p.t.Errorf("%s holds %d files, want %d: %v", target, len(got), len(want), maps.Keys(got))
+	}
+}
+
+func contains(t *testing.T, text string, parts ...string) {
+	t.Helper()
+	for _, part := range parts {
+		if !strings.Contains(text, part) {
+			t.Errorf("%q is not in\n%s", part, text)
+		}
+	}
+}
+
+// coldLab is a lab whose clock the test moves.
+func coldLab(t *testing.T) (*s3lab.Lab, storagetest.Endpoint) {
+	t.Helper()
+	lab, err := s3lab.Open(s3lab.LabConfig{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := lab.CreateBucket(t.Context(), "tarn"); err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewServer(lab)
+	t.Cleanup(server.Close)
+	return lab, storagetest.Endpoint{URL: server.URL, Bucket: "tarn", Region: "us-east-1", AccessKey: "lab", SecretKey: "lab"}
+}
+
+// A cold backup of the script: listed and verified without a thaw, one tarball
+// thawed for one file, everything by the same command later, and nothing asked for
+// twice.
+func TestTarballCold(t *testing.T) {
+	lab, at := coldLab(t)
+	p := newTarballPerson(t, at, tarn.Glacier)
+	p.lab = lab
+	thaws := func() (n int) {
+		for e, err := range lab.Events() {
+			if err != nil {
+				t.Fatal(err)
+			}
+			if e.Op == "RestoreObject" {
+				n++
+			}
+		}
+		return n
+	}
+	contains(t, p.tarball(exitDone, "list"), "_files", "docs", "photos", "GLACIER", "frozen", "a month. Prices of aws/us-east-1")
+	contains(t, p.code(exitDone, "tarball", "list", "-b", "s3://tarn"), "disk: 3 tarballs, ")
+	contains(t, p.tarball(exitDone, "ls", "docs"), "-b\na/one\na/two words\n")
+	contains(t, p.tarball(exitDone, "verify", "--read"), "3 tarballs with 6 files", "3 cold ones left out", "no damage found")
+	contains(t, p.tarball(exitFailed, "restore", "docs", "a/one", "--target", "one"), "1 archive is frozen, and nothing was asked for or spent", "bulk", "expedited")
+	if n := thaws(); n != 0 {
+		t.Fatalf("%d thaws that nobody asked for", n)
+	}
+	contains(t, p.tarball(exitFailed, "restore", "docs", "a/one", "--target", "one", "--yes", "--max-cost", "0.000001"), "more than --max-cost allows")
+	contains(t, p.tarball(exitProblems, "restore", "docs", "a/one", "--target", "one", "--yes"), "asked for the thaw of 1 archive", "Run the same command again")
+	contains(t, p.tarball(exitProblems, "restore", "docs", "a/one", "--target", "one", "--yes"), "1 archive is being thawed")
+	contains(t, p.tarball(exitDone, "thaw", "--status"), "thawing", "frozen")
+	if n := thaws(); n != 1 {
+		t.Fatalf("%d thaws, want 1", n)
+	}
+	p.advance(13 * time.Hour)
+	contains(t, p.tarball(exitDone, "restore", "docs", "a/one", "--target", "one"), "all 3 files in it are what was backed up", "2 tars glued together", "wrote 1 file", "cost:")
+	if got := e2e.ReadFiles(t, p.path("one")); !maps.Equal(got, map[string]string{"docs/a/one": "one\n"}) {
+		t.Errorf("for one file: %v", got)
+	}
+	contains(t, p.tarball(exitProblems, "restore", ".", "--target", "all", "--yes", "--tier", "bulk"), "asked for the thaw of 2 archives", "2 archives are being thawed")
+	p.back("all", "docs")
+	go func() {
+		time.Sleep(500 * time.Millisecond)
+		if err := lab.Advance(13 * time.Hour); err != nil {
+			t.Error(err)
+		}
+	}()
+	out := p.tarball(exitDone, "restore", ".", "--target", "all", "--yes", "--wait", "--poll", "50ms")
+	contains(t, out, "docs: all of its 3 files are in all already", "waiting for 2 archives, looking every 50ms", "photos: all 2 files in it are what was backed up")
+	p.back("all", "_files", "docs", "photos")
+	if n := thaws(); n != 3 {
+		t.Errorf("%d thaws, want 3", n)
+	}
+	contains(t, p.tarball(exitDone, "verify", "--read"), "read 3 whole", "3 are proved by their hash", "several tars glued together")
+}
+
+// Each server's versions: the older one is listed with what it costs, and
+// restored by its id.
+func TestTarballVersions(t *testing.T) {
+	for name, start := range map[string]func(testing.TB) storagetest.Endpoint{"versitygw": storagetest.VersionedVersitygw, "moto": storagetest.Moto} {
+		t.Run(name, func(t *testing.T) {
+			at := start(t)
+			p := newTarballPerson(t, at, tarn.Standard)
+			p.keepVersions(at)
+			p.store("docs", tarn.Standard)
+			time.Sleep(1100 * time.Millisecond) // the times of objects are whole seconds
+			e2e.Write(t, p.path("src", "docs", "a/one"), []byte("one, changed\n"))
+			p.store("docs", tarn.Standard)
+			var older string
+			for line := range strings.Lines(p.tarball(exitDone, "list", "--versions", "--json")) {
+				var d struct {
+					Type, Tarball, Version, Beside string
+					Latest                         bool
+				}
+				if err := json.Unmarshal([]byte(line), &d); err != nil {
+					t.Fatal(err)
+				}
+				if d.Type == "tarball" && d.Tarball == "docs" && !d.Latest && d.Version != "null" {
+					if older = d.Version; d.Beside != "" {
+						t.Errorf("the older version has %s", d.Beside)
+					}
+				}
+			}
+			if older == "" {
+				t.Fatal("no older version is listed")
+			}
+			contains(t, p.tarball(exitDone, "restore", "docs", "--target", "old", "--version", older), "all 3 files in it are what was backed up")
+			contains(t, p.tarball(exitDone, "restore", "docs", "--target", "new"), "all 3 files in it are what was backed up")
+			if was, is := e2e.ReadFiles(t, p.path("old"))["docs/a/one"], e2e.ReadFiles(t, p.path("new"))["docs/a/one"]; was != "one\n" || is != "one, changed\n" {
+				t.Errorf("the older version has %q, the newer %q", was, is)
+			}
+			contains(t, p.tarball(exitFailed, "restore", "docs", "--target", "old", "--version", "none"), "no version none of docs")
+			contains(t, p.tarball(exitDone, "list"), "in older versions")
+		})
+	}
+}
+
+// keepVersions makes the bucket keep versions.
+func (p *tarballPerson) keepVersions(at storagetest.Endpoint) {
+	p.t.Helper()
+	cmd := exec.Command(storagetest.Program(p.t, "rclone"), "backend", "versioning", "server:"+at.Bucket, "Enabled")
+	cmd.Env = append(os.Environ(), "RCLONE_CONFIG="+os.DevNull, "RCLONE_CONFIG_SERVER_TYPE=s3", "RCLONE_CONFIG_SERVER_PROVIDER=Other",
+		"RCLONE_CONFIG_SERVER_ENDPOINT="+at.URL, "RCLONE_CONFIG_SERVER_REGION="+at.Region,
+		"RCLONE_CONFIG_SERVER_ACCESS_KEY_ID="+at.AccessKey, "RCLONE_CONFIG_SERVER_SECRET_ACCESS_KEY="+at.SecretKey)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		p.t.Fatalf("rclone: %v\n%s", err, out)
+	}
+}
+
+// An import says what a folder still has, and else takes tarball by tarball over
+// into a repository, each once.
+func TestTarballImport(t *testing.T) {
+	lab, at := coldLab(t)
+	p := newTarballPerson(t, at, tarn.Standard)
+	p.lab = lab
+	imported := func(want int, args ...string) string {
+		t.Helper()
+		return p.code(want, append([]string{"tarball", "import", "disk", "-b", "tarn", "--repo", p.path("repo")}, args...)...)
+	}
+	contains(t, imported(exitDone, "--source", "src"), "docs: covered, 3 files as backed up", "covers 3 of 3 tarballs")
+	if err := os.Remove(p.path("src", "docs", "-b")); err != nil {
+		t.Fatal(err)
+	}
+	e2e.Write(t, p.path("src", "photos", "2"), []byte("other\n"))
+	contains(t, imported(exitProblems, "--source", "src"), "docs: not covered: 1 of its 3 files", "photos: not covered: the content of a file is another", "_files: covered", "covers 1 of 3")
+	p.must("init", "-q", "--repo", p.path("repo"))
+	contains(t, imported(exitFailed), "nothing was read or stored", "--yes", "docs: read and store")
+	contains(t, imported(exitDone, "--dry-run"), "photos: read and store")
+	contains(t, imported(exitDone, "--yes", "--temp", p.path("home")), "docs is in the repository:", "photos is in the repository:")
+	contains(t, imported(exitDone, "--yes"), "3 of 3 tarballs are in the repository already")
+	var ids []string
+	for line := range strings.Lines(p.must("snapshots", "--json", "--tag", "tarball", "--repo", p.path("repo"))) {
+		var s struct{ ID string }
+		if err := json.Unmarshal([]byte(line), &s); err != nil {
+			t.Fatal(err)
+		}
+		ids = append(ids, s.ID)
+	}
+	if len(ids) != 3 {
+		t.Fatalf("%d snapshots, want 3", len(ids))
+	}
+	for i, id := range ids {
+		p.must("restore", "-q", id, "--target", fmt.Sprint("from", i), "--repo", p.path("repo"))
+	}
+	got := map[string]string{}
+	for i := range ids {
+		maps.Copy(got, e2e.ReadFiles(t, p.path(fmt.Sprint("from", i), "disk")))
+	}
+	if got["docs/a/one"] != "one\n" || got["docs/-b"] != "three\n" || got["note"] != "a note\n" || len(got) != 6 {
+		t.Errorf("the repository has %v", maps.Keys(got))
+	}
+	if left, err := filepath.Glob(p.path("home", "tarn-import-*")); err != nil || len(left) > 0 {
+		t.Errorf("left behind: %v, %v", left, err)
+	}
+}

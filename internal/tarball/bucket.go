@@ -1,0 +1,289 @@
+package tarball
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/tarn-backup/tarn"
+	"github.com/tarn-backup/tarn/internal/cold"
+	"github.com/tarn-backup/tarn/internal/storage"
+)
+
+// Object is one version of an object of a backup.
+type Object struct {
+	cold.Object
+	// Version is its id, "" where the storage tells no versions.
+	Version  string    `json:"version,omitempty"`
+	Modified time.Time `json:"modified"`
+	Latest   bool      `json:"latest"`
+	ETag     string    `json:"etag,omitempty"`
+}
+
+// Tarball is one version of an archive, with what was stored beside it.
+type Tarball struct {
+	Key  Key
+	Body Object
+	// Sum and List are the .md5 and the .txt that belong to the version, nil if
+	// there are none.
+	Sum, List *Object
+	// Stale says that an .md5 or .txt is there that is older than the archive: the
+	// upload ended between them.
+	Stale bool
+}
+
+// Bucket is what there is of one backup.
+type Bucket struct {
+	Name string
+	// Archives are those that are there, sorted by key, and Older what the bucket keeps
+	// of earlier versions, sorted by key and the newest first.
+	Archives, Older []*Tarball
+	// Files are objects that are no archives: backups of single files.
+	Files []Object
+	// Orphans are .md5 and .txt of which there is no archive.
+	Orphans []Object
+	// Kept are older versions of objects that are no archives.
+	Kept []Object
+	// Unversioned is why no versions are known, nil if they are.
+	Unversioned error
+	Requests    int64 // that it took
+	Cold        int   // archives and files that are not warm
+}
+
+// pageSize is how many objects S3 lists in one request.
+const pageSize = 1000
+
+// Look looks at a backup: its objects and, as far as the storage tells, their
+// versions. Whoever may not list versions, as the user that the script's stack
+// makes, gets the objects that are there.
+func Look(ctx context.Context, s storage.Storage, name string, now time.Time) (*Bucket, error) {
+	b := &Bucket{Name: name}
+	history := map[string][]Object{}
+	n := 0
+	for o, err := range s.List(ctx, name+"/") {
+		if err != nil {
+			return nil, fmt.Errorf("looking at the backup %s: %w", name, err)
+		}
+		n++
+		history[o.Key] = []Object{{Object: cold.ObjectOf(o, now), Modified: o.Modified, Latest: true}}
+	}
+	b.Requests = int64(max(1, (n+pageSize-1)/pageSize))
+	if err := b.versions(ctx, s, now, history); err != nil {
+		return nil, err
+	}
+	b.sort(history)
+	return b, nil
+}
+
+// versions adds what the storage tells of versions. Of those that are there it
+// takes the id, and the rest from the listing without them, which says more on some servers.
+func (b *Bucket) versions(ctx context.Context, s storage.Storage, now time.Time, history map[string][]Object) error {
+	v, ok := s.(storage.Versioner)
+	if !ok {
+		b.Unversioned = errors.ErrUnsupported
+		return nil
+	}
+	n := 0
+	for o, err := range v.Versions(ctx, b.Name+"/") {
+		if errors.Is(err, errors.ErrUnsupported) || errors.Is(err, tarn.ErrDenied) {
+			b.Unversioned = err
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("looking at the backup %s: %w", b.Name, err)
+		}
+		n++
+		have := history[o.Key]
+		switch {
+		case o.Deleted:
+		case o.Latest && len(have) > 0:
+			have[0].Version, have[0].ETag, have[0].Modified = o.ID, o.ETag, o.Modified
+		case o.Latest: // stored since
+		default:
+			history[o.Key] = append(have, Object{Object: cold.ObjectOf(o.Object, now), Version: o.ID, Modified: o.Modified, ETag: o.ETag})
+		}
+	}
+	b.Requests += int64(max(1, (n+pageSize-1)/pageSize))
+	return nil
+}
+
+// sort says what each object is.
+func (b *Bucket) sort(history map[string][]Object) {
+	for key, list := range history {
+		slices.SortStableFunc(list, func(a, b Object) int { return b.Modified.Compare(a.Modified) })
+		k, ok := ParseKey(b.Name, key)
+		if !ok {
+			continue
+		}
+		switch _, archived := history[k.Of(Archive).String()]; {
+		case k.Kind == Archive:
+			b.archives(k, list, history)
+		case k.Kind == File:
+			b.plain(list, &b.Files)
+		case !archived:
+			b.plain(list, &b.Orphans)
+		default:
+			b.plain(list, nil)
+		}
+	}
+	byKey := func(x, y *Tarball) int {
+		if c := strings.Compare(x.Body.Key, y.Body.Key); c != 0 {
+			return c
+		}
+		return y.Body.Modified.Compare(x.Body.Modified)
+	}
+	slices.SortFunc(b.Archives, byKey)
+	slices.SortFunc(b.Older, byKey)
+	for _, list := range [][]Object{b.Files, b.Orphans, b.Kept} {
+		slices.SortFunc(list, func(x, y Object) int { return strings.Compare(x.Key, y.Key) })
+	}
+}
+
+func (b *Bucket) plain(list []Object, there *[]Object) {
+	for _, o := range list {
+		switch {
+		case !o.Latest:
+			b.Kept = append(b.Kept, o)
+		case there != nil:
+			*there = append(*there, o)
+			if o.State != cold.Warm {
+				b.Cold++
+			}
+		}
+	}
+}
+
+func (b *Bucket) archives(k Key, list []Object, history map[string][]Object) {
+	var newer time.Time
+	sums, lists := history[k.Of(Sum).String()], history[k.Of(List).String()]
+	for i, o := range list {
+		a := &Tarball{Key: k, Body: o}
+		var staleSum, staleList bool
+		a.Sum, staleSum = beside(sums, o, newer)
+		a.List, staleList = beside(lists, o, newer)
+		a.Stale = staleSum || staleList
+		// Some servers tell of an older version when it became one. Of as many
+		// uploads as hashes and lists, each has its own.
+		if a.Sum == nil && a.List == nil && !o.Latest && len(sums) == len(list) && len(lists) == len(list) {
+			a.Sum, a.List = &sums[i], &lists[i]
+		}
+		if o.State != cold.Warm {
+			b.Cold++
+		}
+		if o.Latest {
+			b.Archives = append(b.Archives, a)
+		} else {
+			b.Older = append(b.Older, a)
+		}
+		newer = o.Modified
+	}
+}
+
+// beside finds what was stored with a version of an archive: the script stores
+// the archive, then its hash and its list. newer is when the next version came, zero
+// if none did.
+func beside(list []Object, o Object, newer time.Time) (found *Object, stale bool) {
+	for i := range list { // the newest first
+		switch at := list[i].Modified; {
+		case at.Before(o.Modified):
+			return nil, newer.IsZero()
+		case newer.IsZero() || at.Before(newer):
+			return &list[i], false
+		}
+	}
+	return nil, false
+}
+
+// openObject reads an object from its beginning to its end.
+func openObject(ctx context.Context, s storage.Storage, o *Object) (io.ReadCloser, error) {
+	if v, ok := s.(storage.Versioner); ok && !o.Latest {
+		return v.GetVersion(ctx, o.Key, o.Version, 0, -1)
+	}
+	return s.Get(ctx, o.Key, 0, -1)
+}
+
+// ReadSum returns the hash that lies beside an archive.
+func (a *Tarball) ReadSum(ctx context.Context, s storage.Storage) (MD5, error) {
+	r, err := openObject(ctx, s, a.Sum)
+	if err != nil {
+		return MD5{}, err
+	}
+	defer r.Close()
+	text, err := io.ReadAll(io.LimitReader(r, 1<<10))
+	if err != nil {
+		return MD5{}, err
+	}
+	sum, err := ParseSum(text)
+	if err != nil {
+		return sum, fmt.Errorf("reading %s: %w: %w", a.Sum.Key, tarn.ErrDamaged, err)
+	}
+	return sum, nil
+}
+
+// Names yields the names in the list that lies beside an archive.
+func (a *Tarball) Names(ctx context.Context, s storage.Storage) iter.Seq2[string, error] {
+	return func(yield func(string, error) bool) {
+		r, err := openObject(ctx, s, a.List)
+		if err != nil {
+			yield("", err)
+			return
+		}
+		defer r.Close()
+		Names(r)(yield)
+	}
+}
+
+// Title is the archive's key without what all keys of the backup have: what
+// users name it by.
+func (a *Tarball) Title() string {
+	return strings.TrimSuffix(strings.TrimPrefix(a.Body.Key, a.Key.Name+"/"), Suffix)
+}
+
+// Place is where a member of the archive belongs, relative to the folder that
+// was backed up; for the one archive of a split depth of 0, to the folder above it.
+func (a *Tarball) Place(member string) string {
+	switch {
+	case a.Key.Dir == "":
+		return member
+	case member == "":
+		return a.Key.Dir
+	}
+	return a.Key.Dir + "/" + member
+}
+
+// Summary is what a bucket holds under one name.
+type Summary struct {
+	Name     string `json:"name"`
+	Archives int64  `json:"tarballs"`
+	Bytes    int64  `json:"bytes"` // of the archives
+}
+
+// Backups finds the backups in a bucket, by the hashes beside archives. Of a name
+// with slashes it has what stands before the first.
+func Backups(ctx context.Context, s storage.Storage) ([]Summary, error) {
+	var list []Summary
+	var size int64 // of the archive whose hash comes next
+	var last string
+	for o, err := range s.List(ctx, "") {
+		if err != nil {
+			return nil, fmt.Errorf("looking for backups: %w", err)
+		}
+		name, _, below := strings.Cut(o.Key, "/")
+		switch {
+		case strings.HasSuffix(o.Key, Suffix):
+			last, size = o.Key, o.Size
+		case below && o.Key == last+SumSuffix:
+			if n := len(list); n == 0 || list[n-1].Name != name {
+				list = append(list, Summary{Name: name})
+			}
+			list[len(list)-1].Archives++
+			list[len(list)-1].Bytes += size
+		}
+	}
+	return list, nil
+}
