@@ -40,6 +40,7 @@ var allowed = map[string][]string{
 	"internal/check":               {".", "internal/archive", "internal/repo", "internal/storage", "internal/catalog"},
 	"internal/prune":               {".", "internal/repo", "internal/storage", "internal/price"},
 	"internal/tarball":             {".", "internal/scan", "internal/storage", "internal/price"},
+	"internal/cloud/guard":         {},
 	"internal/caption":             {"."},
 	"internal/web":                 {"."},
 	"internal/e2e":                 {"*"}, // imported by tests only
