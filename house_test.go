@@ -42,6 +42,7 @@ var allowed = map[string][]string{
 	"internal/tarball":             {".", "internal/scan", "internal/storage", "internal/price"},
 	"internal/caption":             {"."},
 	"internal/web":                 {"."},
+	"internal/cloud":               {".", "internal/price"},
 	"internal/e2e":                 {"*"}, // imported by tests only
 	"internal/bench":               {"internal/s3lab"},
 	"cmd/tarn":                     {"*"},
