@@ -43,6 +43,7 @@ var allowed = map[string][]string{
 	"internal/cloud/guard":         {},
 	"internal/caption":             {"."},
 	"internal/web":                 {"."},
+	"internal/cloud":               {".", "internal/price"},
 	"internal/e2e":                 {"*"}, // imported by tests only
 	"internal/bench":               {"internal/s3lab"},
 	"cmd/tarn":                     {"*"},

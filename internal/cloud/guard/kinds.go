@@ -41,7 +41,6 @@ var kinds = map[string]kind{
 	"AWS::FSx::FileSystem":                       {"file system", "its files", false},
 	"AWS::FSx::Volume":                           {"volume", "its files", false},
 	"AWS::Glue::Database":                        {"database", "its tables' definitions", false},
-	"AWS::IAM::User":                             {"user", "its access keys, which the machines that have them can't use any more", false},
 	"AWS::KMS::Key":                              {"key", "all that was encrypted with it, which nobody can read any more", false},
 	"AWS::KMS::ReplicaKey":                       {"key", "all that was encrypted with it in its region", false},
 	"AWS::Kinesis::Stream":                       {"stream", "the records that nobody has read yet", false},

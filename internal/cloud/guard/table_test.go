@@ -20,7 +20,7 @@ var named = []string{
 	"AWS::CloudWatch::Alarm", "AWS::CloudWatch::Dashboard", "AWS::CodeBuild::Project", "AWS::CodePipeline::Pipeline", "AWS::Cognito::IdentityPool", "AWS::Cognito::UserPoolClient",
 	"AWS::EC2::SecurityGroup", "AWS::ECS::Cluster", "AWS::ECS::Service", "AWS::ECS::TaskDefinition", "AWS::EKS::Cluster", "AWS::ElasticLoadBalancingV2::LoadBalancer",
 	"AWS::ElasticLoadBalancingV2::TargetGroup", "AWS::Events::EventBus", "AWS::Events::Rule", "AWS::Glue::Crawler", "AWS::Glue::Job", "AWS::Glue::Table",
-	"AWS::IAM::AccessKey", "AWS::IAM::Group", "AWS::IAM::InstanceProfile", "AWS::IAM::ManagedPolicy", "AWS::IAM::Policy", "AWS::IAM::Role",
+	"AWS::IAM::AccessKey", "AWS::IAM::Group", "AWS::IAM::InstanceProfile", "AWS::IAM::ManagedPolicy", "AWS::IAM::Policy", "AWS::IAM::Role", "AWS::IAM::User",
 	"AWS::KMS::Alias", "AWS::KinesisFirehose::DeliveryStream", "AWS::Lambda::Alias", "AWS::Lambda::EventSourceMapping", "AWS::Lambda::Function", "AWS::Lambda::LayerVersion",
 	"AWS::Lambda::Permission", "AWS::S3::BucketPolicy", "AWS::SNS::Subscription", "AWS::SNS::Topic", "AWS::SQS::QueuePolicy", "AWS::Scheduler::Schedule",
 	"AWS::StepFunctions::StateMachine", "AWS::SES::EmailIdentity", "AWS::CertificateManager::Certificate", "AWS::WAFv2::WebACL",

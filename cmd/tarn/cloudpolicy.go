@@ -1,0 +1,104 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tarn-backup/tarn/internal/cloud"
+)
+
+// policyFlags are those of `tarn cloud policy`.
+type policyFlags struct {
+	kinds     map[cloud.Kind]*bool
+	account   string
+	bucket    string
+	prefix    string
+	key       string
+	qualifier string
+}
+
+func newCloudPolicy(c *clouds) *cobra.Command {
+	f := policyFlags{kinds: map[cloud.Kind]*bool{}}
+	cmd := &cobra.Command{
+		Use:   "policy",
+		Short: "Print the IAM policies of least privilege",
+		Long: `policy prints the IAM policy that is just enough for one of those who have to do with the stack: the person who deploys,
+CloudFormation's execution role, and machines that back up, restore, do both, or prune.
+
+The account's number is asked of AWS, or given with --account: then nothing is asked.` + "\n" + exitCodes,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return c.policy(cmd.Context(), f) },
+	}
+	help := map[cloud.Kind]string{
+		cloud.Backup: "for a machine that only backs up", cloud.Restore: "for a machine that only gets files back",
+		cloud.Machine: "for a machine that does both, as the stack's users do", cloud.Prune: "for who may delete",
+		cloud.Deployer: "for the person who deploys", cloud.Execution: "for CloudFormation's execution role",
+	}
+	var names []string
+	for _, kind := range cloud.Kinds {
+		f.kinds[kind] = cmd.Flags().Bool(string(kind), false, help[kind])
+		names = append(names, string(kind))
+	}
+	cmd.MarkFlagsMutuallyExclusive(names...)
+	cmd.MarkFlagsOneRequired(names...)
+	cmd.Flags().StringVar(&f.account, "account", "", "number of the account (default: that of the credentials)")
+	cmd.Flags().StringVar(&f.bucket, "bucket", "", "name of the bucket (default: as CloudFormation names the stack's)")
+	cmd.Flags().StringVar(&f.prefix, "prefix", cloud.DefaultPrefix, "prefix of the repository in the bucket")
+	cmd.Flags().StringVar(&f.key, "kms-key", "", "ARN of the bucket's own KMS key, if it has one")
+	cmd.Flags().StringVar(&f.qualifier, "qualifier", cloud.DefaultQualifier, "qualifier of `tarn cloud bootstrap`, which names the execution role")
+	return cmd
+}
+
+func (c *clouds) policy(ctx context.Context, f policyFlags) error {
+	place, err := c.policyPlace(ctx, f)
+	if err != nil {
+		return err
+	}
+	for kind, wanted := range f.kinds {
+		if !*wanted {
+			continue
+		}
+		doc, err := place.Policy(kind)
+		if err != nil {
+			return err
+		}
+		text, err := doc.JSON()
+		if err != nil {
+			return err
+		}
+		_, err = c.stdout.Write(text)
+		return err
+	}
+	return fmt.Errorf("policy wants one of %v", cloud.Kinds)
+}
+
+// policyPlace is where things are as the flags say, and AWS where they don't.
+func (c *clouds) policyPlace(ctx context.Context, f policyFlags) (place cloud.Place, err error) {
+	if err := cloud.CheckPrefix(f.prefix); err != nil {
+		return place, err
+	}
+	if f.account != "" && c.region != "" {
+		if err := cloud.CheckStack(c.stack); err != nil {
+			return place, err
+		}
+		place = cloud.NewPlace(c.region, f.account, c.stack)
+	} else {
+		a, err := c.account(ctx)
+		if err != nil {
+			return place, err
+		}
+		if place, err = c.place(ctx, a); err != nil {
+			return place, err
+		}
+	}
+	place.Prefix, place.Key, place.Qualifier = f.prefix, f.key, f.qualifier
+	if f.bucket != "" {
+		if err := checkBucket(f.bucket); err != nil {
+			return place, err
+		}
+		place.Bucket = "arn:" + place.Partition + ":s3:::" + f.bucket
+	}
+	return place, nil
+}
