@@ -32,7 +32,7 @@ keys that it makes are written once, into a profile of their own that only you c
 	f.StringVar(&g.region, "region", "", "region of the stack (also AWS_REGION)")
 	f.StringVar(&g.profile, "profile", "", "profile of the AWS configuration whose credentials deploy (also AWS_PROFILE)")
 	f.StringVar(&c.endpoint, "endpoint", "", "URL of a server that stands in for AWS (also AWS_ENDPOINT_URL)")
-	cmd.AddCommand(newCloudPolicy(c))
+	cmd.AddCommand(newCloudPlan(c), newCloudPolicy(c))
 	return cmd
 }
 

@@ -29,6 +29,12 @@ type Proposal struct {
 	Stack    string
 	Template string
 	Role     string // the ARN of the role that CloudFormation is to use; "" for the stack's, or the caller's rights
+	// Parameters of a template that is not tarn's own. What is not given keeps
+	// its value, or has its default.
+	Parameters map[string]string
+	Known      []string // the names of all parameters that the template has
+	// Named says that the template may name IAM's resources, and use macros.
+	Named bool
 }
 
 // ErrNoChange says that the stack is already what it is to be.
@@ -67,6 +73,12 @@ func (a *Account) propose(ctx context.Context, p Proposal) (*ChangeSet, error) {
 		StackName: &p.Stack, ChangeSetName: new("tarn-" + a.cfg.Now().UTC().Format("20060102T150405Z")), ChangeSetType: kind,
 		TemplateBody: &p.Template, Capabilities: []types.Capability{types.CapabilityCapabilityIam},
 		Description: new("made by tarn"),
+	}
+	if in.Parameters, err = a.parameters(ctx, p); err != nil {
+		return nil, err
+	}
+	if p.Named {
+		in.Capabilities = append(in.Capabilities, types.CapabilityCapabilityNamedIam, types.CapabilityCapabilityAutoExpand)
 	}
 	if p.Role != "" {
 		in.RoleARN = &p.Role

@@ -85,7 +85,7 @@ func TestJudge(t *testing.T) {
 			"    avoid: keep the old logical id MyQueueE6CA6235",
 			"    avoid: or rename",
 			"    avoid: if it has to go",
-			"+ added: Queue MyQueueWithDLQDLQE6D3019E",
+			"+ added: queue MyQueueWithDLQDLQE6D3019E",
 		}},
 		"a hard-coded name that collides": {queue("MyQueueE6CA6235", "MyStack/MyQueue/Resource", "    Properties: {QueueName: my-queue}\n"),
 			queue("MyRenamedQueue5E166F18", "MyStack/MyRenamedQueue/Resource", "    Properties: {QueueName: !Sub 'my-queue'}\n"), nil, []string{
@@ -159,6 +159,9 @@ func TestEveryDanger(t *testing.T) {
 			if p := judge(t, c[0], c[1], nil); len(p.Dangers()) != 1 || p.Consent(nobody) == nil {
 				t.Errorf("%s %s: %s", kind, what, p.text(t))
 			}
+		}
+		if kind == "AWS::CloudFormation::Stack" {
+			continue // of which nobody knows what is in it
 		}
 		if p := judge(t, with("A", "X: 1"), with("A", "X: 2"), nil); len(p.Dangers()) != 0 || p.Consent(nobody) != nil {
 			t.Errorf("%s: %s", kind, p.text(t))

@@ -112,6 +112,10 @@ func (p *Plan) Count(a Action) (n int) {
 func (p *Plan) finish() {
 	for i := range p.Changes {
 		c := &p.Changes[i]
+		if c.Type == "AWS::CloudFormation::Stack" && c.Action == Changed {
+			c.Action = MayReplace
+			c.Why = append(c.Why, "what happens to the resources of a nested stack is not judged here: look at the plan of its own template")
+		}
 		if c.Dangerous() {
 			c.Loses = loses(c)
 			c.Avoid = append(c.Avoid, keepAdvice(c)...)

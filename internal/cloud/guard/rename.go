@@ -12,8 +12,9 @@ import (
 // pair is a resource that goes and one of its type that comes: the same thing,
 // as a person sees it, by another logical id.
 type pair struct {
-	old, new string
-	same     float64 // share of the properties that are equal
+	old, new  string
+	construct bool    // the CDK calls both the same, but for where they are
+	same      float64 // share of the properties that are equal
 }
 
 // rename finds what is removed and added by another logical id, and makes one
@@ -26,12 +27,16 @@ func (d *differ) rename() {
 			if d.changes[from].Type != d.changes[to].Type {
 				continue
 			}
-			if p := (pair{from, to, d.similarity(from, to)}); p.same >= 0.5 || d.alone(p) {
+			p := pair{from, to, sameConstruct(d.old.resource(from).Path, d.new.resource(to).Path), d.similarity(from, to)}
+			if p.construct || p.same >= 0.5 || d.alone(p) {
 				pairs = append(pairs, p)
 			}
 		}
 	}
 	slices.SortStableFunc(pairs, func(a, b pair) int {
+		if a.construct != b.construct {
+			return map[bool]int{true: -1, false: 1}[a.construct]
+		}
 		return cmp.Or(cmp.Compare(b.same, a.same), cmp.Compare(affinity(b.old, b.new), affinity(a.old, a.new)))
 	})
 	for _, p := range pairs {
@@ -132,14 +137,23 @@ func movedTo(was, will string) string {
 	if was == "" || will == "" || was == will {
 		return ""
 	}
-	parent := func(path string) (dir, base string) {
-		parts := strings.Split(strings.TrimSuffix(path, "/Resource"), "/")
-		return strings.Join(parts[:len(parts)-1], "/"), parts[len(parts)-1]
-	}
-	fromDir, from := parent(was)
-	toDir, to := parent(will)
+	fromDir, from := construct(was)
+	toDir, to := construct(will)
 	if from == to {
 		return fmt.Sprintf("the construct %s has moved from %s into %s", from, fromDir, toDir)
 	}
 	return fmt.Sprintf("the construct %s is called %s now", from, to)
+}
+
+// construct returns the last name of a path of the CDK that a person has given,
+// and what is before it.
+func construct(path string) (dir, base string) {
+	parts := strings.Split(strings.TrimSuffix(path, "/Resource"), "/")
+	return strings.Join(parts[:len(parts)-1], "/"), parts[len(parts)-1]
+}
+
+func sameConstruct(was, will string) bool {
+	_, from := construct(was)
+	_, to := construct(will)
+	return was != "" && will != "" && from == to
 }

@@ -13,9 +13,9 @@ import (
 
 var update = flag.Bool("update", false, "write table.json anew from the schemas of cfn-lint")
 
-// named are types without data whose hard-coded names collide all the same, or
+// stateless are types without data whose hard-coded names collide all the same, or
 // whose replacement is worth a reason.
-var named = []string{
+var stateless = []string{
 	"AWS::ApiGateway::RestApi", "AWS::ApiGatewayV2::Api", "AWS::AppSync::GraphQLApi", "AWS::Athena::WorkGroup", "AWS::Budgets::Budget", "AWS::CloudFront::Distribution",
 	"AWS::CloudWatch::Alarm", "AWS::CloudWatch::Dashboard", "AWS::CodeBuild::Project", "AWS::CodePipeline::Pipeline", "AWS::Cognito::IdentityPool", "AWS::Cognito::UserPoolClient",
 	"AWS::EC2::SecurityGroup", "AWS::ECS::Cluster", "AWS::ECS::Service", "AWS::ECS::TaskDefinition", "AWS::EKS::Cluster", "AWS::ElasticLoadBalancingV2::LoadBalancer",
@@ -52,7 +52,7 @@ json.dump({"source": "resource provider schemas of us-east-1, as cfn-lint " + im
 // TestTable: the table lacks nothing that the schemas on this machine say.
 func TestTable(t *testing.T) {
 	types := slices.Sorted(maps.Keys(kinds))
-	types = append(types, named...)
+	types = append(types, stateless...)
 	in, err := json.Marshal(types)
 	if err != nil {
 		t.Fatal(err)
