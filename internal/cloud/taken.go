@@ -12,6 +12,9 @@ import (
 	"github.com/aws/smithy-go"
 )
 
+// ErrNoAnswer says that a service does not answer, or not in words of its own.
+var ErrNoAnswer = errors.New("there is no answer that makes sense")
+
 // Taken reports whether a resource of a type, such as AWS::SQS::Queue, is there
 // already under a name. Names of buckets are those of all accounts. What else
 // has a name is asked of the Cloud Control API, which knows all types alike.
@@ -23,12 +26,16 @@ func (a *Account) Taken(ctx context.Context, kind, name string) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	_, err = cloudcontrol.NewFromConfig(a.aws).GetResource(ctx, &cloudcontrol.GetResourceInput{TypeName: &kind, Identifier: &id})
+	once := func(o *cloudcontrol.Options) { o.RetryMaxAttempts = 1 } // it is a courtesy, and not worth a wait
+	_, err = cloudcontrol.NewFromConfig(a.aws, once).GetResource(ctx, &cloudcontrol.GetResourceInput{TypeName: &kind, Identifier: &id})
 	if _, no := errors.AsType[*controltypes.ResourceNotFoundException](err); no {
 		return false, nil
 	}
+	if _, answered := errors.AsType[smithy.APIError](err); err != nil && !answered {
+		return false, fmt.Errorf("asking the Cloud Control API: %w", ErrNoAnswer)
+	}
 	if err != nil {
-		return false, fmt.Errorf("looking for %s %s: %w", kind, name, explain(err))
+		return false, fmt.Errorf("asking the Cloud Control API: %w", explain(err))
 	}
 	return true, nil
 }
