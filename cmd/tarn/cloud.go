@@ -13,11 +13,14 @@ import (
 type clouds struct {
 	*globals
 	stack    string
-	endpoint string // of all of AWS
+	endpoint string     // of all of AWS
+	gate     cloud.Gate // says whether a change set may be executed
+	yes      bool
 }
 
 func newCloud(g *globals) *cobra.Command {
 	c := &clouds{globals: g}
+	c.gate = c.guardChanges
 	cmd := &cobra.Command{
 		Use:   "cloud",
 		Short: "Make and keep a bucket of your own on AWS, with the least privilege",
@@ -32,7 +35,7 @@ keys that it makes are written once, into a profile of their own that only you c
 	f.StringVar(&g.region, "region", "", "region of the stack (also AWS_REGION)")
 	f.StringVar(&g.profile, "profile", "", "profile of the AWS configuration whose credentials deploy (also AWS_PROFILE)")
 	f.StringVar(&c.endpoint, "endpoint", "", "URL of a server that stands in for AWS (also AWS_ENDPOINT_URL)")
-	cmd.AddCommand(newCloudPlan(c), newCloudPolicy(c))
+	cmd.AddCommand(newCloudTemplate(c), newCloudPlan(c), newCloudDeploy(c), newCloudStatus(c), newCloudPolicy(c), newCloudBootstrap(c), newCloudRotate(c), newCloudDestroy(c))
 	return cmd
 }
 
@@ -44,6 +47,22 @@ func (c *clouds) account(ctx context.Context) (*cloud.Account, error) {
 	return cloud.Open(ctx, cloud.Config{
 		Profile: c.profile, Region: c.region, Endpoint: c.endpoint, Now: c.now, Logger: c.log,
 	})
+}
+
+// agree asks a person, unless --yes was given. What happens if they say no is
+// that nothing happens.
+func (c *clouds) agree(question string) error {
+	if c.yes {
+		return nil
+	}
+	if c.password == nil {
+		return hinted{errors.New("there is no terminal to ask on, and nothing was done"), "Add --yes to go on without a question."}
+	}
+	answer, err := c.ask(question + " [y/N] ")
+	if err == nil && answer != "y" && answer != "yes" {
+		err = errors.New("nothing was done")
+	}
+	return err
 }
 
 // place is where the stack is, for policies. Whose account it is takes a
@@ -72,6 +91,8 @@ func hintCloud(err error) string {
 		return "Look at the name in --region or AWS_REGION; some regions have to be enabled in the account first."
 	case errors.Is(err, cloud.ErrNoNetwork):
 		return "Look at the network, and at the name of the region (--region): a misspelt one has no servers. Nothing was changed by this request; the same command goes on."
+	case errors.Is(err, cloud.ErrRolledBack) && permission != "":
+		return "Whoever administers the account can allow " + permission + " (`tarn cloud policy --execution`). Then remove what is left with `tarn cloud destroy`, and deploy again."
 	case permission != "":
 		return "Whoever administers the account can allow " + permission + ": `tarn cloud policy --deployer` and `--execution` print all that is needed."
 	case errors.Is(err, cloud.ErrRolledBack):

@@ -231,7 +231,7 @@ func TestCloudPlanHarmless(t *testing.T) {
 	step(exitFailed, "", []string{"want NAME=VALUE"}, "--template", "two.json", "--parameter", "x")
 	step(exitFailed, "", []string{`parameter "x": the template has`}, "--template", "two.json", "--parameter", "x=1")
 	step(exitFailed, "", []string{"reading the template absent.yaml"}, "--template", "absent.yaml")
-	step(exitFailed, "", []string{"plan wants a template"})
+	step(exitFailed, "", []string{"--execute wants --template", "tarn cloud deploy"}, "--execute")
 	p.write("bad.yaml", "Resources: {A: *x}")
 	step(exitFailed, "", []string{"bad.yaml: reading the template"}, "--template", "bad.yaml")
 }

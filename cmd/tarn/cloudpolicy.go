@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/spf13/cobra"
 
@@ -17,6 +16,7 @@ type policyFlags struct {
 	prefix    string
 	key       string
 	qualifier string
+	apply     bool
 }
 
 func newCloudPolicy(c *clouds) *cobra.Command {
@@ -27,7 +27,8 @@ func newCloudPolicy(c *clouds) *cobra.Command {
 		Long: `policy prints the IAM policy that is just enough for one of those who have to do with the stack: the person who deploys,
 CloudFormation's execution role, and machines that back up, restore, do both, or prune.
 
-The account's number is asked of AWS, or given with --account: then nothing is asked.` + "\n" + exitCodes,
+The account's number is asked of AWS, unless --account and --region are given. --apply makes the policy in the account, or a new
+version of it; of the five versions that IAM keeps the oldest goes, if there is no room.` + "\n" + exitCodes,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return c.policy(cmd.Context(), f) },
 	}
@@ -43,6 +44,7 @@ The account's number is asked of AWS, or given with --account: then nothing is a
 	}
 	cmd.MarkFlagsMutuallyExclusive(names...)
 	cmd.MarkFlagsOneRequired(names...)
+	cmd.Flags().BoolVar(&f.apply, "apply", false, "make the managed policy in the account, or a new version of it")
 	cmd.Flags().StringVar(&f.account, "account", "", "number of the account (default: that of the credentials)")
 	cmd.Flags().StringVar(&f.bucket, "bucket", "", "name of the bucket (default: as CloudFormation names the stack's)")
 	cmd.Flags().StringVar(&f.prefix, "prefix", cloud.DefaultPrefix, "prefix of the repository in the bucket")
@@ -52,53 +54,80 @@ The account's number is asked of AWS, or given with --account: then nothing is a
 }
 
 func (c *clouds) policy(ctx context.Context, f policyFlags) error {
-	place, err := c.policyPlace(ctx, f)
+	var kind cloud.Kind
+	for k, wanted := range f.kinds {
+		if *wanted {
+			kind = k
+		}
+	}
+	place, a, err := c.policyPlace(ctx, f)
 	if err != nil {
 		return err
 	}
-	for kind, wanted := range f.kinds {
-		if !*wanted {
-			continue
-		}
-		doc, err := place.Policy(kind)
-		if err != nil {
-			return err
-		}
-		text, err := doc.JSON()
-		if err != nil {
-			return err
-		}
-		_, err = c.stdout.Write(text)
+	if f.apply {
+		return c.apply(ctx, a, place, kind)
+	}
+	doc, err := place.Policy(kind)
+	if err != nil {
 		return err
 	}
-	return fmt.Errorf("policy wants one of %v", cloud.Kinds)
+	text, err := doc.JSON()
+	if err != nil {
+		return err
+	}
+	_, err = c.stdout.Write(text)
+	return err
 }
 
-// policyPlace is where things are as the flags say, and AWS where they don't.
-func (c *clouds) policyPlace(ctx context.Context, f policyFlags) (place cloud.Place, err error) {
-	if err := cloud.CheckPrefix(f.prefix); err != nil {
-		return place, err
+// apply makes a managed policy, and says what became of it.
+func (c *clouds) apply(ctx context.Context, a *cloud.Account, place cloud.Place, kind cloud.Kind) error {
+	done, err := a.Apply(ctx, place, kind)
+	if err != nil {
+		return err
 	}
-	if f.account != "" && c.region != "" {
+	if c.json {
+		return c.printJSON(map[string]any{"type": "policy", "kind": kind, "arn": done.ARN, "version": done.Version, "made": done.Made, "changed": done.Changed, "removed_version": done.Removed})
+	}
+	switch {
+	case done.Made:
+		c.say("Made the policy %s", done.ARN)
+	case !done.Changed:
+		c.say("The policy %s is as it should be (%s)", done.ARN, done.Version)
+	default:
+		c.say("The policy %s has the new version %s", done.ARN, done.Version)
+	}
+	if done.Removed != "" {
+		c.say("Its oldest version, %s, was removed: IAM keeps five", done.Removed)
+	}
+	return nil
+}
+
+// policyPlace is where things are as the flags say, and AWS where they don't. The
+// account is nil if it was not needed.
+func (c *clouds) policyPlace(ctx context.Context, f policyFlags) (place cloud.Place, a *cloud.Account, err error) {
+	if err := cloud.CheckPrefix(f.prefix); err != nil {
+		return place, nil, err
+	}
+	if err := cloud.CheckQualifier(f.qualifier); err != nil {
+		return place, nil, err
+	}
+	if f.account != "" && c.region != "" && !f.apply {
 		if err := cloud.CheckStack(c.stack); err != nil {
-			return place, err
+			return place, nil, err
 		}
 		place = cloud.NewPlace(c.region, f.account, c.stack)
 	} else {
-		a, err := c.account(ctx)
-		if err != nil {
-			return place, err
+		if a, err = c.account(ctx); err != nil {
+			return place, nil, err
 		}
 		if place, err = c.place(ctx, a); err != nil {
-			return place, err
+			return place, nil, err
 		}
 	}
 	place.Prefix, place.Key, place.Qualifier = f.prefix, f.key, f.qualifier
-	if f.bucket != "" {
-		if err := checkBucket(f.bucket); err != nil {
-			return place, err
-		}
-		place.Bucket = "arn:" + place.Partition + ":s3:::" + f.bucket
+	if f.bucket == "" {
+		return place, a, nil
 	}
-	return place, nil
+	place.Bucket = "arn:" + place.Partition + ":s3:::" + f.bucket
+	return place, a, checkBucket(f.bucket)
 }

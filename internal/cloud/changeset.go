@@ -97,12 +97,12 @@ func (a *Account) propose(ctx context.Context, p Proposal) (*ChangeSet, error) {
 
 // await waits until a change set is worked out, and reads its changes.
 func (a *Account) await(ctx context.Context, c *ChangeSet) error {
-	for {
+	for looks := 0; ; looks++ {
 		done, err := a.read(ctx, c)
 		if done || err != nil {
 			return err
 		}
-		if err := a.wait(ctx); err != nil {
+		if err := a.wait(ctx, looks); err != nil {
 			return err
 		}
 	}

@@ -29,8 +29,8 @@ type Config struct {
 	// Endpoint is the URL of a server that stands in for all of AWS; empty means
 	// AWS_ENDPOINT_URL and its kin, else AWS.
 	Endpoint string
-	// Every is how long to wait between two looks at something that is under
-	// way; 0 means 2 seconds.
+	// Every is how long to wait at most between two looks at something that is
+	// under way; 0 means 4 seconds. The first waits are shorter.
 	Every  time.Duration
 	Now    func() time.Time // nil means time.Now
 	Logger *slog.Logger     // nil means none
@@ -59,7 +59,7 @@ type Identity struct {
 // request of AWS but those that finding them takes.
 func Open(ctx context.Context, cfg Config) (*Account, error) {
 	if cfg.Every <= 0 {
-		cfg.Every = 2 * time.Second
+		cfg.Every = 4 * time.Second
 	}
 	if cfg.Now == nil {
 		cfg.Now = time.Now
@@ -166,9 +166,13 @@ func Partition(region string) string {
 	return "aws"
 }
 
-// wait sleeps until the next look at something, or until ctx ends.
-func (a *Account) wait(ctx context.Context) error {
-	timer := time.NewTimer(a.cfg.Every)
+// soonest is the first wait of all, which doubles.
+const soonest = 100 * time.Millisecond
+
+// wait sleeps until the next look at something, or until ctx ends; looks is how
+// often one has looked already.
+func (a *Account) wait(ctx context.Context, looks int) error {
+	timer := time.NewTimer(min(a.cfg.Every, soonest<<min(looks, 10)))
 	defer timer.Stop()
 	select {
 	case <-ctx.Done():

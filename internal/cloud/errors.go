@@ -35,6 +35,8 @@ var (
 	ErrNoStack = errors.New("there is no such stack")
 	// ErrRolledBack says that a stack was never made: it takes no update any more.
 	ErrRolledBack = errors.New("the stack is what is left of one that could not be made")
+	// ErrNoBucket says that there is no bucket of that name.
+	ErrNoBucket = errors.New("there is no such bucket")
 	// ErrUnderWay says that somebody is changing the stack just now.
 	ErrUnderWay = errors.New("the stack is being changed just now")
 	// ErrStuck says that a stack can be mended by hand only.
@@ -124,6 +126,8 @@ func explain(err error) error {
 		e.kind = ErrRegion
 	case e.code == "LimitExceeded" && strings.Contains(e.message, "AccessKeys"):
 		e.kind = ErrTooManyKeys
+	case e.code == "NoSuchBucket":
+		e.kind = ErrNoBucket
 	case e.code == "NoSuchEntity", e.code == "ValidationError" && strings.Contains(e.message, "does not exist"):
 		e.kind = os.ErrNotExist
 	}

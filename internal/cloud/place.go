@@ -24,6 +24,8 @@ const (
 	adminRoleID    = "AdminRole"
 	budgetID       = "CostAlarm"
 	machineID      = "Machine" // and its number
+
+	machinePolicyID = "MachinePolicy"
 )
 
 // MachineID returns the logical id of the user of the nth machine, from 1.
@@ -92,4 +94,15 @@ func NewPlace(region, account, stack string) Place {
 	p := Place{Partition: Partition(region), Region: region, Account: account, Stack: stack, Prefix: DefaultPrefix, Qualifier: DefaultQualifier}
 	p.Bucket = p.bucketPattern()
 	return p
+}
+
+// qualifier is what `cdk bootstrap` takes.
+var qualifier = regexp.MustCompile(`^[A-Za-z0-9]{1,10}$`)
+
+// CheckQualifier refuses what the CDK does not take.
+func CheckQualifier(q string) error {
+	if !qualifier.MatchString(q) {
+		return fmt.Errorf("qualifier %q: want 1 to 10 letters and digits: %w", q, fs.ErrInvalid)
+	}
+	return nil
 }

@@ -96,3 +96,12 @@ func (p Place) execution() []Statement {
 		Resource: []string{p.iam("policy", p.PolicyName("*")), p.iam("role", "cdk-*"), p.iam("user", "TarnCloud-*"), p.iam("role", "TarnCloud-*")},
 	}}
 }
+
+// Bootstrap returns the call of `cdk bootstrap` whose execution role may do what
+// the execution policy says, and nothing else.
+func (p Place) Bootstrap() []string {
+	return []string{
+		"cdk", "bootstrap", "aws://" + p.Account + "/" + p.Region, "--qualifier", p.Qualifier, "--toolkit-stack-name", "CDKToolkit-" + p.Qualifier,
+		"--cloudformation-execution-policies", p.iam("policy", p.PolicyName(Execution)),
+	}
+}

@@ -51,6 +51,9 @@ func (a *Account) Stack(ctx context.Context, name string) (*Stack, error) {
 		return nil, fmt.Errorf("listing what the stack %s has: %w", name, explain(err))
 	}
 	for _, r := range out.StackResources {
+		if r.ResourceStatus == types.ResourceStatusDeleteComplete || r.PhysicalResourceId == nil {
+			continue // of an attempt that was rolled back
+		}
 		id := aws.ToString(r.LogicalResourceId)
 		s.Resources[id] = Resource{id, aws.ToString(r.PhysicalResourceId), aws.ToString(r.ResourceType), r.ResourceStatus}
 	}
@@ -107,7 +110,7 @@ type StackError struct {
 	Status     types.StackStatus
 	Failed     []Event // what could not be done, in order
 	Permission string  // the IAM action that is missing, if that is why
-	Kind       error   // the sentinel that callers know it by, or nil
+	Kinds      []error // the sentinels that callers know it by
 }
 
 // Error implements error.
@@ -119,8 +122,8 @@ func (e *StackError) Error() string {
 	return strings.Join(parts, ": ")
 }
 
-// Unwrap returns the sentinel.
-func (e *StackError) Unwrap() error { return e.Kind }
+// Unwrap returns the sentinels.
+func (e *StackError) Unwrap() []error { return e.Kinds }
 
 // Event is something that has happened to a stack or to a resource of it.
 type Event struct {
@@ -130,4 +133,15 @@ type Event struct {
 	Type     string
 	Status   types.ResourceStatus
 	Reason   string
+}
+
+// Template returns the template that a stack has now, as it was given.
+func (a *Account) Template(ctx context.Context, name string) (string, error) {
+	out, err := a.CloudFormation.GetTemplate(ctx, &cloudformation.GetTemplateInput{StackName: &name, TemplateStage: types.TemplateStageOriginal})
+	if err := explain(err); errors.Is(err, fs.ErrNotExist) {
+		return "", fmt.Errorf("reading the template of %s: %w", name, ErrNoStack)
+	} else if err != nil {
+		return "", fmt.Errorf("reading the template of %s: %w", name, err)
+	}
+	return aws.ToString(out.TemplateBody), nil
 }
