@@ -41,8 +41,10 @@ var allowed = map[string][]string{
 	"internal/drill":               {".", "internal/archive", "internal/repo", "internal/storage", "internal/cold", "internal/catalog"},
 	"internal/prune":               {".", "internal/repo", "internal/storage", "internal/price"},
 	"internal/tarball":             {".", "internal/durable", "internal/scan", "internal/storage", "internal/price", "internal/cold"},
+	"internal/cloud/guard":         {},
 	"internal/caption":             {"."},
 	"internal/web":                 {"."},
+	"internal/cloud":               {".", "internal/price"},
 	"internal/e2e":                 {"*"}, // imported by tests only
 	"internal/bench":               {"internal/s3lab"},
 	"cmd/tarn":                     {"*"},

@@ -194,6 +194,8 @@ func hintFor(err error) string {
 		return "First limit the rule to the prefix archives/. Then thaw each object outside of archives/ (`aws s3api restore-object`), and when they are readable copy them onto themselves with `aws s3 cp --recursive --exclude 'archives/*' --storage-class STANDARD --force-glacier-transfer`."
 	case errors.Is(err, tarn.ErrCold):
 		return "`tarn thaw SNAPSHOT PATH` says what a readable copy of its archive costs, and asks for it; `tarn thaw --status` says when it is there."
+	case hintCloud(err) != "":
+		return hintCloud(err)
 	case hintS3(err) != "":
 		return hintS3(err)
 	case strings.Contains(err.Error(), "as a user who may"): // it says what to do by itself

@@ -30,12 +30,20 @@ type opened struct {
 // Close writes the catalog.
 func (o *opened) Close() error { return o.contents.Close() }
 
-// location returns the repository that the flags name, the embedded default if none.
+// location returns the repository that the flags name; if none, that of the
+// settings, or else the default folder.
 func (g *globals) location(dirs machine.Dirs) (string, error) {
-	if g.repo == "" {
-		return dirs.DefaultRepository(), nil
+	if g.repo != "" {
+		return parsePlace(g.repo)
 	}
-	return parsePlace(g.repo)
+	s, err := dirs.Settings()
+	if err != nil {
+		return "", err
+	}
+	if s.Repository != "" {
+		return parsePlace(s.Repository)
+	}
+	return dirs.DefaultRepository(), nil
 }
 
 // storage opens the place of a repository; create makes the folder of a local one.
@@ -50,10 +58,39 @@ func (g *globals) storage(ctx context.Context, location string, create bool) (st
 		}
 		return s, err
 	}
+	access, err := g.access(location)
+	if err != nil {
+		return nil, err
+	}
 	bucket, prefix, _ := strings.Cut(strings.TrimPrefix(location, schemeS3), "/")
 	return s3.Open(ctx, s3.Config{
-		Bucket: bucket, Prefix: prefix, Endpoint: g.endpoint, Profile: g.profile, Region: g.region,
+		Bucket: bucket, Prefix: prefix, Endpoint: access.Endpoint, Profile: access.Profile, Region: access.Region,
 	})
+}
+
+// access is how a bucket is reached: as the flags say, else as `tarn cloud` has
+// set it up on this machine, unless the environment names another profile or server.
+func (g *globals) access(location string) (machine.Access, error) {
+	given := machine.Access{Profile: g.profile, Region: g.region, Endpoint: g.endpoint}
+	dirs, err := machine.UserDirs(g.getenv)
+	if err != nil {
+		return given, err
+	}
+	settings, err := dirs.Settings()
+	if err != nil {
+		return given, err
+	}
+	own := settings.Storages[location]
+	if given.Profile == "" && g.getenv("AWS_PROFILE") == "" {
+		given.Profile = own.Profile
+	}
+	if given.Region == "" {
+		given.Region = own.Region
+	}
+	if given.Endpoint == "" && g.getenv("AWS_ENDPOINT_URL_S3") == "" && g.getenv("AWS_ENDPOINT_URL") == "" {
+		given.Endpoint = own.Endpoint
+	}
+	return given, nil
 }
 
 func (g *globals) noRepository(location string) error {

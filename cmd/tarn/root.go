@@ -172,7 +172,8 @@ gets them back. What it knows about the files stays warm: to list, find and comp
 	f.StringVar(&g.region, "aws-region", "", "region of the bucket (also AWS_REGION)")
 	f.StringVar(&g.priceOf, "prices", g.getenv("TARN_PRICES"), "whose prices count: PROVIDER/REGION, such as aws/us-east-1 (TARN_PRICES; default: by endpoint and region)")
 	root.AddCommand(newInit(g), newBackup(g), newSnapshots(g), newLs(g), newFind(g), newDiff(g), newStats(g),
-		newRestore(g), newThaw(g), newCat(g), newDump(g), newCheck(g), newDrill(g), newRebuild(g), newKey(g), newCost(g), newTarball(g), newLab(g), newVersion(g), newMan(root))
+		newRestore(g), newThaw(g), newCat(g), newDump(g), newCheck(g), newDrill(g), newRebuild(g), newKey(g), newCost(g), newTarball(g), newCloud(g),
+		newLab(g), newVersion(g), newMan(root))
 	return root
 }
 

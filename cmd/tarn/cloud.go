@@ -1,0 +1,112 @@
+package main
+
+import (
+	"context"
+	"errors"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tarn-backup/tarn/internal/cloud"
+)
+
+// clouds are the flags that all commands below `tarn cloud` have.
+type clouds struct {
+	*globals
+	stack    string
+	endpoint string     // of all of AWS
+	gate     cloud.Gate // says whether a change set may be executed
+	yes      bool
+}
+
+func newCloud(g *globals) *cobra.Command {
+	c := &clouds{globals: g}
+	c.gate = c.guardChanges
+	cmd := &cobra.Command{
+		Use:   "cloud",
+		Short: "Make and keep a bucket of your own on AWS, with the least privilege",
+		Long: `cloud makes a bucket on AWS by CloudFormation, with a user for each machine that may write and read but not delete, and sets this machine
+up to use it: after ` + "`tarn cloud deploy`" + ` the next command is ` + "`tarn backup`" + `. It shows what will change before anything does.
+
+It uses the credentials of the AWS CLI: those of a person who may deploy, which ` + "`tarn cloud policy --deployer`" + ` spells out. The
+keys that it makes are written once, into a profile of their own that only you can read; they are never printed.` + "\n" + exitCodes,
+	}
+	f := cmd.PersistentFlags()
+	f.StringVar(&c.stack, "stack", cloud.DefaultStack, "name of the CloudFormation stack")
+	f.StringVar(&g.region, "region", "", "region of the stack (also AWS_REGION)")
+	f.StringVar(&g.profile, "profile", "", "profile of the AWS configuration whose credentials deploy (also AWS_PROFILE)")
+	f.StringVar(&c.endpoint, "endpoint", "", "URL of a server that stands in for AWS (also AWS_ENDPOINT_URL)")
+	cmd.AddCommand(newCloudTemplate(c), newCloudPlan(c), newCloudDeploy(c), newCloudStatus(c), newCloudPolicy(c), newCloudBootstrap(c), newCloudRotate(c), newCloudDestroy(c))
+	return cmd
+}
+
+// account opens the account that the flags name.
+func (c *clouds) account(ctx context.Context) (*cloud.Account, error) {
+	if err := cloud.CheckStack(c.stack); err != nil {
+		return nil, hinted{err, "Name the stack with --stack."}
+	}
+	return cloud.Open(ctx, cloud.Config{
+		Profile: c.profile, Region: c.region, Endpoint: c.endpoint, Now: c.now, Logger: c.log,
+	})
+}
+
+// agree asks a person, unless --yes was given. What happens if they say no is
+// that nothing happens.
+func (c *clouds) agree(question string) error {
+	if c.yes {
+		return nil
+	}
+	if c.password == nil {
+		return hinted{errors.New("there is no terminal to ask on, and nothing was done"), "Add --yes to go on without a question."}
+	}
+	answer, err := c.ask(question + " [y/N] ")
+	if err == nil && answer != "y" && answer != "yes" {
+		err = errors.New("nothing was done")
+	}
+	return err
+}
+
+// place is where the stack is, for policies. Whose account it is takes a
+// request, unless the user says.
+func (c *clouds) place(ctx context.Context, a *cloud.Account) (cloud.Place, error) {
+	who, err := a.Identity(ctx)
+	if err != nil {
+		return cloud.Place{}, err
+	}
+	return cloud.NewPlace(a.Region, who.Account, c.stack), nil
+}
+
+// hintCloud says what to do about an error of AWS; "" if it knows nothing.
+func hintCloud(err error) string {
+	permission := cloud.Permission(err)
+	switch {
+	case errors.Is(err, cloud.ErrNoProfile):
+		return "Name one of those in ~/.aws/config and ~/.aws/credentials: --profile or AWS_PROFILE."
+	case errors.Is(err, cloud.ErrNoCredentials):
+		return "Log in first: `aws configure` or `aws sso login`, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or name a profile by --profile."
+	case errors.Is(err, cloud.ErrCredentials):
+		return "Look at the credentials (--profile, AWS_PROFILE, AWS_ACCESS_KEY_ID); where they expire, log in again (`aws sso login`)."
+	case errors.Is(err, cloud.ErrNoRegion):
+		return "Name the region that is nearest to you, such as --region eu-central-1, or set AWS_REGION. `tarn cost prices` compares what they cost."
+	case errors.Is(err, cloud.ErrRegion):
+		return "Look at the name in --region or AWS_REGION; some regions have to be enabled in the account first."
+	case errors.Is(err, cloud.ErrNoNetwork):
+		return "Look at the network, and at the name of the region (--region): a misspelt one has no servers. Nothing was changed by this request; the same command goes on."
+	case errors.Is(err, cloud.ErrRolledBack) && permission != "":
+		return "Whoever administers the account can allow " + permission + " (`tarn cloud policy --execution`). Then remove what is left with `tarn cloud destroy`, and deploy again."
+	case permission != "":
+		return "Whoever administers the account can allow " + permission + ": `tarn cloud policy --deployer` and `--execution` print all that is needed."
+	case errors.Is(err, cloud.ErrRolledBack):
+		return "Nothing of it is in use. Remove it with `tarn cloud destroy`, mend what the message says, and run `tarn cloud deploy` again."
+	case errors.Is(err, cloud.ErrUnderWay):
+		return "Wait until that has ended (`tarn cloud status`), and run the same command again."
+	case errors.Is(err, cloud.ErrStuck):
+		return "Look at the stack's events in the CloudFormation console: what they name has to be mended or released by hand there."
+	case errors.Is(err, cloud.ErrNoStack):
+		return "`tarn cloud deploy` makes it; --stack and --region name another."
+	case errors.Is(err, cloud.ErrNameTaken):
+		return "Name another one, such as --stack tarn2, or remove what has the name if it is yours and empty."
+	case errors.Is(err, cloud.ErrTooManyKeys):
+		return "`tarn cloud status` lists them; `tarn cloud rotate --remove KEY` disables and removes the one that no machine uses any more."
+	}
+	return ""
+}

@@ -1,0 +1,196 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/cloudformation/types"
+	"github.com/spf13/cobra"
+
+	"github.com/tarn-backup/tarn/internal/cloud"
+	"github.com/tarn-backup/tarn/internal/machine"
+)
+
+// deployFlags are those of `tarn cloud deploy`.
+type deployFlags struct {
+	stack     stackFlags
+	given     func(name string) bool
+	role      string
+	machine   int
+	onlyStack bool
+}
+
+func newCloudDeploy(c *clouds) *cobra.Command {
+	var f deployFlags
+	cmd := &cobra.Command{
+		Use:   "deploy",
+		Short: "Make or change the bucket and its users, and set this machine up",
+		Long: `deploy shows what CloudFormation would do, asks, has it done, and shows it happen. Then it sets this machine up: it makes an access key
+for the machine's user, writes it into an AWS profile of its own, makes the repository, and checks it. The next command is
+` + "`tarn backup`" + `. Run again, it changes what the flags say and leaves the rest of the stack and of this machine as they are.
+
+On a further machine, deploy with --users 2 --machine 2. Nothing that holds data is ever replaced or removed.` + "\n" + exitCodes,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			f.given = cmd.Flags().Changed
+			return c.deploy(cmd.Context(), f)
+		},
+	}
+	f.stack.register(cmd.Flags())
+	cmd.Flags().StringVar(&f.role, "role", "", "ARN of the role that CloudFormation works with, as of `tarn cloud bootstrap` (default: your own rights)")
+	cmd.Flags().IntVar(&f.machine, "machine", 1, "number of this machine")
+	cmd.Flags().BoolVar(&f.onlyStack, "only-stack", false, "leave this machine as it is")
+	cmd.Flags().BoolVar(&c.yes, "yes", false, "do it without a question")
+	return cmd
+}
+
+func (c *clouds) deploy(ctx context.Context, f deployFlags) error {
+	a, err := c.account(ctx)
+	if err != nil {
+		return err
+	}
+	who, err := a.Identity(ctx)
+	if err != nil {
+		return err
+	}
+	c.say("Account %s, region %s, as %s", who.Account, a.Region, who.ARN)
+	o, err := c.wanted(ctx, a, f)
+	if err != nil {
+		return err
+	}
+	if f.machine < 1 || !f.onlyStack && f.machine > o.Users {
+		return hinted{fmt.Errorf("machine %d: the stack has %s", f.machine, formatCount(int64(o.Users), "user", "users")), fmt.Sprintf("Add --users %d, or name another by --machine.", max(f.machine, 1))}
+	}
+	text, err := o.Template()
+	if err != nil {
+		return err
+	}
+	if err := c.change(ctx, a, cloud.Proposal{Stack: c.stack, Template: text, Role: f.role}); err != nil {
+		return err
+	}
+	if f.onlyStack {
+		return nil
+	}
+	s, err := a.Stack(ctx, c.stack)
+	if err != nil {
+		return err
+	}
+	return c.setUp(ctx, a, s, o, f.machine)
+}
+
+// wanted is what the flags want over what the stack has.
+func (c *clouds) wanted(ctx context.Context, a *cloud.Account, f deployFlags) (cloud.Options, error) {
+	o := cloud.DefaultOptions()
+	text, err := a.Template(ctx, c.stack)
+	switch {
+	case errors.Is(err, cloud.ErrNoStack):
+		return f.stack.over(o, f.given)
+	case err != nil:
+		return o, err
+	}
+	has, ok, err := cloud.ReadOptions(text)
+	if err != nil {
+		return o, err
+	}
+	if ok {
+		o = has
+	} else if len(text) > 0 && text != "{}" {
+		return o, hinted{fmt.Errorf("stack %s: tarn has not made it", c.stack), "Name another one by --stack: this one would lose what it has."}
+	}
+	return f.stack.over(o, f.given)
+}
+
+// change brings the stack to what is proposed, if the gate lets it.
+func (c *clouds) change(ctx context.Context, a *cloud.Account, p cloud.Proposal) error {
+	set, err := a.Propose(ctx, p)
+	if errors.Is(err, cloud.ErrNoChange) {
+		c.say("The stack %s is as it should be", p.Stack)
+		return nil
+	} else if err != nil {
+		return err
+	}
+	if err := c.gate(ctx, a, set); err != nil {
+		return errors.Join(err, a.Discard(context.WithoutCancel(ctx), set))
+	}
+	if err := c.freeUsers(ctx, a, set); err != nil {
+		return err
+	}
+	if err := a.Execute(ctx, set, c.tell); err != nil {
+		return err
+	}
+	c.say("The stack %s is done", p.Stack)
+	return nil
+}
+
+// freeUsers removes the access keys of users that are to be removed, since
+// CloudFormation, which has not made the keys, can't remove the users else.
+func (c *clouds) freeUsers(ctx context.Context, a *cloud.Account, set *cloud.ChangeSet) error {
+	for _, change := range set.Changes {
+		if change.Action != types.ChangeActionRemove || aws.ToString(change.ResourceType) != "AWS::IAM::User" || change.PhysicalResourceId == nil {
+			continue
+		}
+		if err := a.RemoveKeys(ctx, *change.PhysicalResourceId); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// profileName is the AWS profile of a machine in a stack.
+func (c *clouds) profileName(n int) string {
+	if n == 1 {
+		return "tarn-" + c.stack
+	}
+	return fmt.Sprintf("tarn-%s-%d", c.stack, n)
+}
+
+// setUp makes this machine ready to back up.
+func (c *clouds) setUp(ctx context.Context, a *cloud.Account, s *cloud.Stack, o cloud.Options, n int) error {
+	user, bucket := s.User(n), s.Bucket()
+	if user == "" || bucket == "" {
+		return hinted{fmt.Errorf("stack %s has no %s or no %s", c.stack, cloud.BucketID, cloud.MachineID(n)), "`tarn cloud status` shows what it has."}
+	}
+	dirs, err := machine.UserDirs(c.getenv)
+	if err != nil {
+		return err
+	}
+	if err := c.ensureKey(ctx, a, user, bucket, o.Prefix, n); err != nil {
+		return err
+	}
+	location := schemeS3 + bucket + "/" + o.Prefix
+	used, err := c.remembers(dirs, location, machine.Access{Profile: c.profileName(n), Region: a.Region, Endpoint: a.Endpoint()})
+	if err != nil {
+		return err
+	}
+	if err := c.firstCheck(ctx, dirs, location, o); err != nil {
+		return err
+	}
+	if c.json {
+		return c.printJSON(map[string]any{"type": "ready", "repository": location, "profile": c.profileName(n), "user": user, "region": a.Region, "default": used})
+	}
+	if used {
+		c.say("Ready: `tarn backup FOLDER` backs up into %s", location)
+	} else {
+		c.say("Ready: `tarn backup -r %s FOLDER` backs up into it; without -r it is your other repository, as before", location)
+	}
+	return nil
+}
+
+// remembers writes the settings. Whoever has a repository already goes on with it
+// where none is named.
+func (c *clouds) remembers(dirs machine.Dirs, location string, access machine.Access) (used bool, err error) {
+	local, err := exists(dirs.DefaultRepository())
+	if err != nil {
+		return false, err
+	}
+	err = dirs.ChangeSettings(func(s *machine.Settings) {
+		if s.Repository == "" && !local {
+			s.Repository = location
+		}
+		used = s.Repository == location
+		s.Storages[location] = access
+	})
+	return used, err
+}

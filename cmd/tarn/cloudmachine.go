@@ -1,0 +1,98 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+
+	"github.com/tarn-backup/tarn"
+	"github.com/tarn-backup/tarn/internal/archive"
+	"github.com/tarn-backup/tarn/internal/cloud"
+	"github.com/tarn-backup/tarn/internal/machine"
+)
+
+func exists(path string) (bool, error) {
+	_, err := os.Stat(path)
+	if notExist(err) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// ensureKey sees to it that this machine has an access key of its user. One that
+// it has already is left as it is.
+func (c *clouds) ensureKey(ctx context.Context, a *cloud.Account, user, bucket, prefix string, n int) error {
+	file, err := machine.AWSCredentials(c.getenv)
+	if err != nil {
+		return err
+	}
+	name := c.profileName(n)
+	mine, err := file.AccessKey(name)
+	if err != nil {
+		return err
+	}
+	keys, err := a.Keys(ctx, user)
+	if err != nil {
+		return err
+	}
+	for _, k := range keys {
+		if k.ID == mine {
+			c.say("The AWS profile %s has the access key %s of %s already", name, k.ID, user)
+			return nil
+		}
+	}
+	if len(keys) > 0 {
+		return hinted{fmt.Errorf("user %s has the access key %s already, and the profile %s on this machine does not", user, keys[0].ID, name),
+			fmt.Sprintf("If that is another machine's, set this one up as a further one: --users %d --machine %d. If it is lost, `tarn cloud rotate --machine %d --remove %s` removes it.", n+1, n+1, n, keys[0].ID)}
+	}
+	if _, err := c.newKey(ctx, a, file, user, bucket, prefix, n); err != nil {
+		return err
+	}
+	c.say("Made an access key for %s; it is in the AWS profile %s, in %s, which only you can read", user, name, file)
+	return nil
+}
+
+// newKey makes an access key and writes it into this machine's profile once it
+// works. If it can't be written it is removed again: nobody else has its secret.
+func (c *clouds) newKey(ctx context.Context, a *cloud.Account, file machine.Credentials, user, bucket, prefix string, n int) (*cloud.NewKey, error) {
+	if err := file.Check(); err != nil {
+		return nil, hinted{err, "Make it writable, or name another file in AWS_SHARED_CREDENTIALS_FILE."}
+	}
+	key, err := a.NewKey(ctx, user)
+	if err != nil {
+		return nil, err
+	}
+	err = a.TryKey(ctx, key, bucket, prefix)
+	if err == nil {
+		err = file.Save(machine.Profile{Name: c.profileName(n), AccessKey: key.ID, Secret: key.Secret.Reveal(), Region: a.Region})
+	}
+	if err != nil {
+		return nil, errors.Join(err, a.RemoveKey(context.WithoutCancel(ctx), user, key.ID))
+	}
+	return key, nil
+}
+
+// firstCheck makes the repository if it is not there, and checks it: with the
+// machine's own key, not with that of who deploys.
+func (c *clouds) firstCheck(ctx context.Context, dirs machine.Dirs, location string, o cloud.Options) error {
+	mine := *c.globals
+	settings, err := dirs.Settings()
+	if err != nil {
+		return err
+	}
+	access := settings.Storages[location]
+	mine.repo, mine.profile, mine.region, mine.endpoint = location, access.Profile, access.Region, access.Endpoint
+	opened, err := mine.create(ctx, dirs, location, initFlags{class: string(o.Class), compression: archive.Auto.String()})
+	if errors.Is(err, fs.ErrExist) {
+		if opened, err = mine.open(ctx); errors.Is(err, tarn.ErrNoIdentity) {
+			return hinted{fmt.Errorf("opening the repository of the other machines: %w", err),
+				"Copy the identity file of a machine that has it into " + dirs.Config + "/identities, and run the same command again."}
+		}
+	}
+	if err != nil {
+		return err
+	}
+	return errors.Join(mine.check(ctx, opened, 0), opened.Close())
+}

@@ -1,0 +1,185 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tarn-backup/tarn/internal/cloud"
+	"github.com/tarn-backup/tarn/internal/cloud/guard"
+)
+
+// planFlags are those of `tarn cloud plan`.
+type planFlags struct {
+	template   string
+	stack      stackFlags // of tarn's own template
+	given      func(name string) bool
+	parameters []string
+	role       string
+	execute    bool
+	yes        bool
+}
+
+func newCloudPlan(c *clouds) *cobra.Command {
+	var f planFlags
+	cmd := &cobra.Command{
+		Use:   "plan",
+		Short: "Say what a template would do to a stack, and which data that would lose",
+		Long: `plan has CloudFormation make a change set of a template, yours or tarn's, and says what is added, changed, replaced and removed: with the data
+that goes with that, why, and how to avoid it. It compares the deployed template with the new one by itself, too, and the worse of both
+counts. Then it deletes the change set again: nothing has changed.
+
+Without --template it is tarn's own, with the flags of ` + "`tarn cloud deploy`" + `, which shows the same and asks before it goes on.
+
+With --execute the plan is carried out, after a question or with --yes. What replaces or removes a bucket, a table or anything else that
+has data of its own takes more: somebody has to type its name, for each. No flag does that. A plan whose
+names are taken is refused, since it would fail.
+
+The exit code is 3 if the plan would lose data or fail, so that a script can tell.` + "\n" + exitCodes,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			f.given = cmd.Flags().Changed
+			return c.plan(cmd.Context(), f)
+		},
+	}
+	fl := cmd.Flags()
+	fl.StringVar(&f.template, "template", "", "file with the template that the stack is to have (default: tarn's own, as the flags below say)")
+	fl.StringArrayVar(&f.parameters, "parameter", nil, "NAME=VALUE of a parameter of the template (default: as the stack has it)")
+	fl.StringVar(&f.role, "role", "", "ARN of the role that CloudFormation works with")
+	fl.BoolVar(&f.execute, "execute", false, "carry the plan out")
+	f.stack.register(fl)
+	fl.BoolVar(&f.yes, "yes", false, "with --execute: do it without a question, unless data would be lost")
+	return cmd
+}
+
+func (c *clouds) plan(ctx context.Context, f planFlags) error {
+	if f.template == "" && f.execute {
+		return hinted{errors.New("--execute wants --template"), "`tarn cloud deploy` plans tarn's own template, and carries it out."}
+	}
+	// A stack that tarn has not made may have any name.
+	a, err := cloud.Open(ctx, cloud.Config{Profile: c.profile, Region: c.region, Endpoint: c.endpoint, Now: c.now, Logger: c.log})
+	if err != nil {
+		return err
+	}
+	p, err := c.proposal(ctx, a, f)
+	if err != nil {
+		return err
+	}
+	set, err := a.Propose(ctx, p)
+	if errors.Is(err, cloud.ErrNoChange) {
+		if c.json {
+			return c.printJSON(guard.Plan{Stack: c.stack, Changes: []guard.Change{}})
+		}
+		c.say("stack %s: nothing changes", c.stack)
+		return nil
+	} else if err != nil {
+		return err
+	}
+	plan, err := c.judge(ctx, a, set, p.Parameters)
+	if err != nil || !f.execute {
+		err = errors.Join(err, a.Discard(context.WithoutCancel(ctx), set))
+		if err == nil && len(plan.Dangers())+len(plan.Collisions()) > 0 {
+			return errProblems
+		}
+		return err
+	}
+	return c.carryOut(ctx, a, set, plan, f.yes)
+}
+
+// proposal reads what a stack is to be.
+func (c *clouds) proposal(ctx context.Context, a *cloud.Account, f planFlags) (p cloud.Proposal, err error) {
+	if f.template == "" {
+		o, err := c.wanted(ctx, a, deployFlags{stack: f.stack, given: f.given})
+		if err != nil {
+			return p, err
+		}
+		text, err := o.Template()
+		return cloud.Proposal{Stack: c.stack, Template: text, Role: f.role}, err
+	}
+	text, err := os.ReadFile(f.template)
+	if err != nil {
+		return p, fmt.Errorf("reading the template %s: %w", f.template, bare(err))
+	}
+	t, err := guard.ParseTemplate(text)
+	if err != nil {
+		return p, fmt.Errorf("%s: %w", f.template, err)
+	}
+	p = cloud.Proposal{Stack: c.stack, Template: string(text), Role: f.role, Parameters: map[string]string{}, Known: t.Parameters(), Named: true}
+	for _, each := range f.parameters {
+		name, value, ok := strings.Cut(each, "=")
+		if !ok {
+			return p, fmt.Errorf("--parameter %s: want NAME=VALUE", each)
+		}
+		p.Parameters[name] = value
+	}
+	return p, nil
+}
+
+// judge says what a change set would do, and prints it.
+func (c *clouds) judge(ctx context.Context, a *cloud.Account, set *cloud.ChangeSet, parameters map[string]string) (*guard.Plan, error) {
+	plan, err := guard.Look(ctx, a.CloudFormation, guard.Request{
+		Stack: set.Stack, Template: []byte(set.Template), Parameters: parameters, ChangeSet: set.ID, Changes: set.Changes,
+		Taken: func(ctx context.Context, n guard.Named) (bool, error) { return a.Taken(ctx, n.Type, n.Name) },
+	})
+	if err != nil {
+		return nil, err
+	}
+	if c.json {
+		plan.Changes = orEmpty(plan.Changes)
+		return plan, c.printJSON(plan)
+	}
+	return plan, plan.Print(c.stdout)
+}
+
+// guardChanges is the gate that every change set of tarn's own stack has to
+// pass: it shows what would be done, and asks for the name of all that would be lost.
+func (c *clouds) guardChanges(ctx context.Context, a *cloud.Account, set *cloud.ChangeSet) error {
+	plan, err := c.judge(ctx, a, set, nil)
+	if err != nil {
+		return err
+	}
+	return c.consent(plan, c.yes)
+}
+
+// consent has whoever sits there agree to a plan. What loses data takes its
+// name, typed, whatever the flags are.
+func (c *clouds) consent(plan *guard.Plan, yes bool) error {
+	in := bufio.NewReader(c.stdin) // one for all answers: it reads ahead
+	ask := func(question string) (string, error) {
+		fmt.Fprint(c.stderr, question)
+		line, err := in.ReadString('\n')
+		if err == io.EOF && line != "" {
+			err = nil
+		}
+		return line, err
+	}
+	if err := plan.Consent(ask); err != nil {
+		return hinted{err, "The plan says under \"avoid\" how to go on without a loss."}
+	}
+	if yes || len(plan.Dangers()) > 0 {
+		return nil
+	}
+	answer, err := ask("Go on? [y/N] ")
+	if answer = strings.ToLower(strings.TrimSpace(answer)); err == nil && (answer == "y" || answer == "yes") {
+		return nil
+	}
+	return hinted{fmt.Errorf("not carried out: %w", guard.ErrRefused), "Answer y, or add --yes to go on without a question."}
+}
+
+// carryOut executes a plan if somebody agrees to it.
+func (c *clouds) carryOut(ctx context.Context, a *cloud.Account, set *cloud.ChangeSet, plan *guard.Plan, yes bool) error {
+	if err := c.consent(plan, yes); err != nil {
+		return errors.Join(err, a.Discard(context.WithoutCancel(ctx), set))
+	}
+	if err := a.Execute(ctx, set, c.tell); err != nil {
+		return err
+	}
+	c.say("stack %s: done", set.Stack)
+	return nil
+}

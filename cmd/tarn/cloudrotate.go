@@ -1,0 +1,136 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tarn-backup/tarn/internal/cloud"
+	"github.com/tarn-backup/tarn/internal/machine"
+)
+
+func newCloudRotate(c *clouds) *cobra.Command {
+	var n int
+	var remove string
+	cmd := &cobra.Command{
+		Use:   "rotate",
+		Short: "Give this machine a new access key, and remove the old one",
+		Long: `rotate makes a new access key for this machine's user, tries it, writes it into the AWS profile, and only then disables the old one and
+removes it. Killed anywhere, the profile has a key that works. With --remove it disables and removes a key that no machine uses any more:
+a lost one, say.` + "\n" + exitCodes,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			a, err := c.account(cmd.Context())
+			if err != nil {
+				return err
+			}
+			s, err := a.Stack(cmd.Context(), c.stack)
+			if err != nil {
+				return err
+			}
+			if s.User(n) == "" {
+				return hinted{fmt.Errorf("stack %s has no %s", c.stack, cloud.MachineID(n)), "`tarn cloud status` lists its machines."}
+			}
+			if remove != "" {
+				return c.removeKey(cmd.Context(), a, s.User(n), remove)
+			}
+			return c.rotate(cmd.Context(), a, s, n)
+		},
+	}
+	cmd.Flags().IntVar(&n, "machine", 1, "number of this machine")
+	cmd.Flags().StringVar(&remove, "remove", "", "id of an access key to disable and remove, without making one")
+	cmd.Flags().BoolVar(&c.yes, "yes", false, "do it without a question")
+	return cmd
+}
+
+func (c *clouds) rotate(ctx context.Context, a *cloud.Account, s *cloud.Stack, n int) error {
+	user := s.User(n)
+	file, err := machine.AWSCredentials(c.getenv)
+	if err != nil {
+		return err
+	}
+	mine, err := file.AccessKey(c.profileName(n))
+	if err != nil {
+		return err
+	}
+	keys, err := a.Keys(ctx, user)
+	if err != nil {
+		return err
+	}
+	if !slices.ContainsFunc(keys, func(k cloud.Key) bool { return k.ID == mine }) {
+		return hinted{fmt.Errorf("the profile %s on this machine has no access key of %s", c.profileName(n), user), "Run it on the machine that has it, or name another one by --machine; `tarn cloud deploy` makes a first key."}
+	}
+	for _, k := range keys {
+		switch {
+		case k.ID == mine:
+		case k.Active:
+			return hinted{fmt.Errorf("user %s: %w: %s is another one that works", user, cloud.ErrTooManyKeys, k.ID), "If no machine uses it, `tarn cloud rotate --remove " + k.ID + "` removes it."}
+		default: // what a rotation that was interrupted has left
+			if err := a.RemoveKey(ctx, user, k.ID); err != nil {
+				return err
+			}
+		}
+	}
+	o, err := c.has(ctx, a)
+	if err != nil {
+		return err
+	}
+	if err := c.agree(fmt.Sprintf("Make a new access key for %s, and remove %s?", user, mine)); err != nil {
+		return err
+	}
+	key, err := c.newKey(ctx, a, file, user, s.Bucket(), o.Prefix, n)
+	if err != nil {
+		return err
+	}
+	if err := a.DisableKey(ctx, user, mine); err != nil {
+		return err
+	}
+	if err := a.RemoveKey(ctx, user, mine); err != nil {
+		return err
+	}
+	if c.json {
+		return c.printJSON(map[string]any{"type": "rotated", "user": user, "profile": c.profileName(n), "access_key": key.ID, "removed": mine})
+	}
+	c.say("The AWS profile %s has the new access key %s; %s is removed", c.profileName(n), key.ID, mine)
+	return nil
+}
+
+// has returns the options that the deployed stack was made from.
+func (c *clouds) has(ctx context.Context, a *cloud.Account) (cloud.Options, error) {
+	text, err := a.Template(ctx, c.stack)
+	if err != nil {
+		return cloud.Options{}, err
+	}
+	o, ok, err := cloud.ReadOptions(text)
+	if err == nil && !ok {
+		err = hinted{fmt.Errorf("stack %s: tarn has not made it", c.stack), "Name another one by --stack."}
+	}
+	return o, err
+}
+
+// removeKey disables a key and removes it.
+func (c *clouds) removeKey(ctx context.Context, a *cloud.Account, user, id string) error {
+	keys, err := a.Keys(ctx, user)
+	if err != nil {
+		return err
+	}
+	if !slices.ContainsFunc(keys, func(k cloud.Key) bool { return k.ID == id }) {
+		return hinted{fmt.Errorf("user %s has no access key %s", user, printable(id)), "`tarn cloud status` lists those that there are; --machine names another user."}
+	}
+	if err := c.agree(fmt.Sprintf("Remove the access key %s of %s? What uses it stops working.", id, user)); err != nil {
+		return err
+	}
+	if err := a.DisableKey(ctx, user, id); err != nil {
+		return err
+	}
+	if err := a.RemoveKey(ctx, user, id); err != nil {
+		return err
+	}
+	if c.json {
+		return c.printJSON(map[string]any{"type": "removed", "user": user, "removed": id})
+	}
+	c.say("Removed the access key %s of %s", id, user)
+	return nil
+}

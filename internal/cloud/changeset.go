@@ -1,0 +1,164 @@
+package cloud
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
+	"github.com/aws/aws-sdk-go-v2/service/cloudformation/types"
+)
+
+// ChangeSet is what CloudFormation would do with a stack.
+type ChangeSet struct {
+	ID       string // its ARN
+	Stack    string
+	New      bool   // the stack is not there yet
+	Template string // what the stack is to be
+	Changes  []types.ResourceChange
+}
+
+// Gate says whether a change set may be executed, and if not, why. It may ask
+// a person and print; nothing has been changed before it returns nil.
+type Gate func(ctx context.Context, a *Account, c *ChangeSet) error
+
+// Proposal is what a stack is to be.
+type Proposal struct {
+	Stack    string
+	Template string
+	Role     string // the ARN of the role that CloudFormation is to use; "" for the stack's, or the caller's rights
+	// Parameters of a template that is not tarn's own. What is not given keeps
+	// its value, or has its default.
+	Parameters map[string]string
+	Known      []string // the names of all parameters that the template has
+	// Named says that the template may name IAM's resources, and use macros.
+	Named bool
+}
+
+// ErrNoChange says that the stack is already what it is to be.
+var ErrNoChange = errors.New("there is nothing to change")
+
+// maxTemplate is what CloudFormation takes in a request.
+const maxTemplate = 51200
+
+// Propose makes a change set and waits until CloudFormation has worked it out.
+// Nothing changes by that. It returns ErrNoChange if there is nothing to do.
+func (a *Account) Propose(ctx context.Context, p Proposal) (*ChangeSet, error) {
+	c, err := a.propose(ctx, p)
+	if err != nil {
+		return nil, fmt.Errorf("planning the stack %s: %w", p.Stack, err)
+	}
+	return c, nil
+}
+
+func (a *Account) propose(ctx context.Context, p Proposal) (*ChangeSet, error) {
+	if len(p.Template) > maxTemplate {
+		return nil, fmt.Errorf("the template has %d bytes, and CloudFormation takes %d", len(p.Template), maxTemplate)
+	}
+	kind := types.ChangeSetTypeUpdate
+	s, err := a.describe(ctx, p.Stack)
+	switch {
+	case errors.Is(err, ErrNoStack), err == nil && s.Status == types.StackStatusReviewInProgress:
+		kind = types.ChangeSetTypeCreate
+	case err != nil:
+		return nil, err
+	default:
+		if err := s.Changeable(); err != nil {
+			return nil, err
+		}
+	}
+	in := &cloudformation.CreateChangeSetInput{
+		StackName: &p.Stack, ChangeSetName: new("tarn-" + a.cfg.Now().UTC().Format("20060102T150405Z")), ChangeSetType: kind,
+		TemplateBody: &p.Template, Capabilities: []types.Capability{types.CapabilityCapabilityIam},
+		Description: new("made by tarn"),
+	}
+	if in.Parameters, err = a.parameters(ctx, p); err != nil {
+		return nil, err
+	}
+	if p.Named {
+		in.Capabilities = append(in.Capabilities, types.CapabilityCapabilityNamedIam, types.CapabilityCapabilityAutoExpand)
+	}
+	if p.Role != "" {
+		in.RoleARN = &p.Role
+	}
+	out, err := a.CloudFormation.CreateChangeSet(ctx, in)
+	if err != nil {
+		return nil, explain(err)
+	}
+	c := &ChangeSet{ID: aws.ToString(out.Id), Stack: p.Stack, New: kind == types.ChangeSetTypeCreate, Template: p.Template}
+	err = a.await(ctx, c)
+	if err != nil {
+		err = errors.Join(err, a.Discard(context.WithoutCancel(ctx), c))
+	}
+	return c, err
+}
+
+// await waits until a change set is worked out, and reads its changes.
+func (a *Account) await(ctx context.Context, c *ChangeSet) error {
+	for looks := 0; ; looks++ {
+		done, err := a.read(ctx, c)
+		if done || err != nil {
+			return err
+		}
+		if err := a.wait(ctx, looks); err != nil {
+			return err
+		}
+	}
+}
+
+// read reads a change set, all pages of it; done says that it is worked out.
+func (a *Account) read(ctx context.Context, c *ChangeSet) (done bool, err error) {
+	c.Changes = nil
+	for page := cloudformation.NewDescribeChangeSetPaginator(a.CloudFormation, &cloudformation.DescribeChangeSetInput{ChangeSetName: &c.ID, StackName: &c.Stack}); page.HasMorePages(); {
+		out, err := page.NextPage(ctx)
+		if err != nil {
+			return false, explain(err)
+		}
+		switch reason := aws.ToString(out.StatusReason); {
+		case out.Status == types.ChangeSetStatusFailed && noChange(reason):
+			return true, ErrNoChange
+		case out.Status == types.ChangeSetStatusFailed:
+			return true, fmt.Errorf("CloudFormation takes it for impossible: %s", reason)
+		case out.Status != types.ChangeSetStatusCreateComplete:
+			return false, nil
+		}
+		for _, change := range out.Changes {
+			if change.ResourceChange != nil {
+				c.Changes = append(c.Changes, *change.ResourceChange)
+			}
+		}
+	}
+	if len(c.Changes) == 0 && !c.New {
+		return true, ErrNoChange
+	}
+	return true, nil
+}
+
+// noChange reports whether that is why CloudFormation has refused a change set.
+func noChange(reason string) bool {
+	return strings.Contains(reason, "didn't contain changes") || strings.Contains(reason, "No updates are to be performed")
+}
+
+// Discard deletes a change set that is not to be executed, and the empty stack
+// that CloudFormation has made for it.
+func (a *Account) Discard(ctx context.Context, c *ChangeSet) error {
+	if _, err := a.CloudFormation.DeleteChangeSet(ctx, &cloudformation.DeleteChangeSetInput{ChangeSetName: &c.ID, StackName: &c.Stack}); err != nil {
+		return fmt.Errorf("deleting the change set of %s: %w", c.Stack, explain(err))
+	}
+	if !c.New {
+		return nil
+	}
+	s, err := a.describe(ctx, c.Stack)
+	if errors.Is(err, ErrNoStack) {
+		return nil
+	}
+	if err != nil || s.Status != types.StackStatusReviewInProgress {
+		return err
+	}
+	if _, err := a.CloudFormation.DeleteStack(ctx, &cloudformation.DeleteStackInput{StackName: &s.ID}); err != nil {
+		return fmt.Errorf("deleting the empty stack %s: %w", c.Stack, explain(err))
+	}
+	return nil
+}

@@ -1,0 +1,141 @@
+package cloud
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/iam"
+	"github.com/aws/aws-sdk-go-v2/service/iam/types"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+
+	"github.com/tarn-backup/tarn"
+)
+
+// Secret is text that no log, message or document may show. Only Reveal gives it away.
+type Secret string
+
+const hidden = "(secret)"
+
+// String implements fmt.Stringer, and tells nothing.
+func (Secret) String() string { return hidden }
+
+// GoString implements fmt.GoStringer, and tells nothing.
+func (Secret) GoString() string { return hidden }
+
+// LogValue implements slog.LogValuer, and tells nothing.
+func (Secret) LogValue() slog.Value { return slog.StringValue(hidden) }
+
+// MarshalText implements encoding.TextMarshaler, and tells nothing.
+func (Secret) MarshalText() ([]byte, error) { return []byte(hidden), nil }
+
+// Reveal returns the text itself, for the one file that it is written to.
+func (s Secret) Reveal() string { return string(s) }
+
+// NewKey is an access key that was just made. AWS tells its secret this once.
+type NewKey struct {
+	User, ID string
+	Secret   Secret
+}
+
+// Key is an access key as AWS lists it.
+type Key struct {
+	ID      string
+	Active  bool
+	Created time.Time
+	Used    time.Time // zero if never
+}
+
+// maxKeys is how many a user may have.
+const maxKeys = 2
+
+// Keys lists the access keys of a user.
+func (a *Account) Keys(ctx context.Context, user string) (list []Key, err error) {
+	out, err := a.IAM.ListAccessKeys(ctx, &iam.ListAccessKeysInput{UserName: &user})
+	if err != nil {
+		return nil, fmt.Errorf("listing the access keys of %s: %w", user, explain(err))
+	}
+	for _, k := range out.AccessKeyMetadata {
+		key := Key{ID: aws.ToString(k.AccessKeyId), Active: k.Status == types.StatusTypeActive, Created: aws.ToTime(k.CreateDate)}
+		used, err := a.IAM.GetAccessKeyLastUsed(ctx, &iam.GetAccessKeyLastUsedInput{AccessKeyId: &key.ID})
+		if err != nil {
+			return nil, fmt.Errorf("asking when the access key %s was used: %w", key.ID, explain(err))
+		}
+		if used.AccessKeyLastUsed != nil {
+			key.Used = aws.ToTime(used.AccessKeyLastUsed.LastUsedDate)
+		}
+		list = append(list, key)
+	}
+	return list, nil
+}
+
+// NewKey makes an access key for a user.
+func (a *Account) NewKey(ctx context.Context, user string) (*NewKey, error) {
+	out, err := a.IAM.CreateAccessKey(ctx, &iam.CreateAccessKeyInput{UserName: &user})
+	if err != nil {
+		return nil, fmt.Errorf("making an access key for %s: %w", user, explain(err))
+	}
+	return &NewKey{user, aws.ToString(out.AccessKey.AccessKeyId), Secret(aws.ToString(out.AccessKey.SecretAccessKey))}, nil
+}
+
+// DisableKey makes a key useless, which can be undone.
+func (a *Account) DisableKey(ctx context.Context, user, id string) error {
+	_, err := a.IAM.UpdateAccessKey(ctx, &iam.UpdateAccessKeyInput{UserName: &user, AccessKeyId: &id, Status: types.StatusTypeInactive})
+	if err != nil {
+		return fmt.Errorf("disabling the access key %s of %s: %w", id, user, explain(err))
+	}
+	return nil
+}
+
+// RemoveKey removes a key for good. One that is gone already is no error.
+func (a *Account) RemoveKey(ctx context.Context, user, id string) error {
+	_, err := a.IAM.DeleteAccessKey(ctx, &iam.DeleteAccessKeyInput{UserName: &user, AccessKeyId: &id})
+	if err := explain(err); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("removing the access key %s of %s: %w", id, user, err)
+	}
+	return nil
+}
+
+// keyPatience is how long a new key may take to become known everywhere.
+const keyPatience = 2 * time.Minute
+
+// TryKey waits until a new key can list the repository, which takes AWS some
+// seconds to allow.
+func (a *Account) TryKey(ctx context.Context, k *NewKey, bucket, prefix string) error {
+	cfg := a.aws.Copy()
+	cfg.Credentials = credentials.NewStaticCredentialsProvider(k.ID, k.Secret.Reveal(), "")
+	client := newS3(cfg)
+	prefix += "/"
+	ctx, cancel := context.WithTimeout(ctx, keyPatience)
+	defer cancel()
+	for looks := 0; ; looks++ {
+		_, err := client.ListObjectsV2(ctx, &s3.ListObjectsV2Input{Bucket: &bucket, Prefix: &prefix, MaxKeys: new(int32(1))})
+		err = explain(err)
+		if !errors.Is(err, ErrCredentials) && !errors.Is(err, tarn.ErrDenied) {
+			if err != nil {
+				err = fmt.Errorf("trying the new access key %s: %w", k.ID, err)
+			}
+			return err
+		}
+		if a.wait(ctx, looks) != nil {
+			return fmt.Errorf("trying the new access key %s: %w", k.ID, err)
+		}
+	}
+}
+
+// RemoveKeys removes all access keys of a user that is to go.
+func (a *Account) RemoveKeys(ctx context.Context, user string) error {
+	keys, err := a.Keys(ctx, user)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	for _, k := range keys {
+		err = errors.Join(err, a.RemoveKey(ctx, user, k.ID))
+	}
+	return err
+}

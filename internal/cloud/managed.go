@@ -1,0 +1,121 @@
+package cloud
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/url"
+	"reflect"
+	"slices"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/iam"
+	"github.com/aws/aws-sdk-go-v2/service/iam/types"
+)
+
+// Applied is what became of a managed policy.
+type Applied struct {
+	ARN     string
+	Version string
+	Made    bool   // it was not there
+	Changed bool   // it has a new version
+	Removed string // the version that had to go for it
+}
+
+// maxVersions is how many IAM keeps of a policy.
+const maxVersions = 5
+
+// Apply makes the managed policy of a kind what the place says. Where it has as
+// many versions as there may be, the oldest goes first; never the one in force.
+func (a *Account) Apply(ctx context.Context, p Place, kind Kind) (*Applied, error) {
+	doc, err := p.Policy(kind)
+	if err != nil {
+		return nil, err
+	}
+	text, err := json.Marshal(doc)
+	if err != nil {
+		return nil, fmt.Errorf("encoding the policy %s: %w", p.PolicyName(kind), err)
+	}
+	done, err := a.apply(ctx, p, kind, string(text))
+	if err != nil {
+		return nil, fmt.Errorf("applying the policy %s: %w", p.PolicyName(kind), err)
+	}
+	return done, nil
+}
+
+func (a *Account) apply(ctx context.Context, p Place, kind Kind, text string) (*Applied, error) {
+	done := &Applied{ARN: p.iam("policy", p.PolicyName(kind))}
+	found, err := a.IAM.GetPolicy(ctx, &iam.GetPolicyInput{PolicyArn: &done.ARN})
+	if errors.Is(explain(err), fs.ErrNotExist) {
+		out, err := a.IAM.CreatePolicy(ctx, &iam.CreatePolicyInput{
+			PolicyName: new(p.PolicyName(kind)), PolicyDocument: &text,
+			Description: new("Made by tarn: what is needed for the stack " + p.Stack + ", and nothing else"),
+		})
+		if err != nil {
+			return nil, explain(err)
+		}
+		done.Made, done.Changed, done.Version = true, true, aws.ToString(out.Policy.DefaultVersionId)
+		return done, nil
+	} else if err != nil {
+		return nil, explain(err)
+	}
+	done.Version = aws.ToString(found.Policy.DefaultVersionId)
+	same, err := a.samePolicy(ctx, done, text)
+	if same || err != nil {
+		return done, err
+	}
+	if err := a.makeRoom(ctx, done); err != nil {
+		return nil, err
+	}
+	out, err := a.IAM.CreatePolicyVersion(ctx, &iam.CreatePolicyVersionInput{PolicyArn: &done.ARN, PolicyDocument: &text, SetAsDefault: true})
+	if err != nil {
+		return nil, explain(err)
+	}
+	done.Changed, done.Version = true, aws.ToString(out.PolicyVersion.VersionId)
+	return done, nil
+}
+
+// samePolicy reports whether the version in force says what text does.
+func (a *Account) samePolicy(ctx context.Context, done *Applied, text string) (bool, error) {
+	out, err := a.IAM.GetPolicyVersion(ctx, &iam.GetPolicyVersionInput{PolicyArn: &done.ARN, VersionId: &done.Version})
+	if err != nil {
+		return false, explain(err)
+	}
+	now, err := url.PathUnescape(aws.ToString(out.PolicyVersion.Document)) // IAM escapes it
+	if err != nil {
+		return false, fmt.Errorf("reading version %s: %w", done.Version, err)
+	}
+	var x, y any
+	if json.Unmarshal([]byte(now), &x) != nil || json.Unmarshal([]byte(text), &y) != nil {
+		return false, nil // what can't be read is replaced
+	}
+	return reflect.DeepEqual(x, y), nil
+}
+
+// makeRoom removes the oldest version that is not in force, if there is no room
+// for another.
+func (a *Account) makeRoom(ctx context.Context, done *Applied) error {
+	var old []types.PolicyVersion
+	count := 0
+	for pages := iam.NewListPolicyVersionsPaginator(a.IAM, &iam.ListPolicyVersionsInput{PolicyArn: &done.ARN}); pages.HasMorePages(); {
+		out, err := pages.NextPage(ctx)
+		if err != nil {
+			return explain(err)
+		}
+		for _, v := range out.Versions {
+			count++
+			if !v.IsDefaultVersion {
+				old = append(old, v)
+			}
+		}
+	}
+	if count < maxVersions || len(old) == 0 {
+		return nil
+	}
+	oldest := slices.MinFunc(old, func(x, y types.PolicyVersion) int { return aws.ToTime(x.CreateDate).Compare(aws.ToTime(y.CreateDate)) })
+	done.Removed = aws.ToString(oldest.VersionId)
+	_, err := a.IAM.DeletePolicyVersion(ctx, &iam.DeletePolicyVersionInput{PolicyArn: &done.ARN, VersionId: oldest.VersionId})
+	return explain(err)
+}

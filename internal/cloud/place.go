@@ -1,0 +1,108 @@
+package cloud
+
+import (
+	"fmt"
+	"io/fs"
+	"regexp"
+	"strings"
+
+	"github.com/tarn-backup/tarn"
+)
+
+// The names that are used if the user has none.
+const (
+	DefaultStack  = "tarn"
+	DefaultPrefix = "tarn"
+)
+
+// The logical ids of the resources. CloudFormation knows a resource by its
+// logical id alone: to rename one is to replace it, so these never change.
+const (
+	BucketID       = "BackupBucket"
+	bucketPolicyID = "BackupBucketPolicy"
+	keyID          = "BackupKey"
+	adminRoleID    = "AdminRole"
+	budgetID       = "CostAlarm"
+	machineID      = "Machine" // and its number
+
+	machinePolicyID = "MachinePolicy"
+)
+
+// MachineID returns the logical id of the user of the nth machine, from 1.
+func MachineID(n int) string { return fmt.Sprintf("%s%d", machineID, n) }
+
+// Place is where things are, for policies that name them. Fields hold parts of
+// ARNs, and may be * or CloudFormation's ${…} where a part is not known.
+type Place struct {
+	Partition string // aws, aws-cn, aws-us-gov
+	Region    string
+	Account   string
+	Stack     string
+	Bucket    string // its ARN
+	Prefix    string // of the repository in the bucket, without slashes at its ends
+	Key       string // the ARN of the bucket's own KMS key; "" without one
+	// Qualifier names the roles of `cdk bootstrap`, of which CloudFormation
+	// takes one to do its work.
+	Qualifier string
+}
+
+// stackName is what CloudFormation takes, and short enough that the names which
+// it makes of it begin with all of it.
+var stackName = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9-]{0,23}$`)
+
+// CheckStack refuses names of stacks that CloudFormation does not take, or
+// which it would cut where they become part of names.
+func CheckStack(name string) error {
+	if !stackName.MatchString(name) || strings.HasSuffix(name, "-") {
+		return fmt.Errorf("stack %q: want a letter and up to 23 letters, digits and hyphens: %w", name, fs.ErrInvalid)
+	}
+	return nil
+}
+
+// prefixName is what needs no quoting in policies, templates and URLs.
+var prefixName = regexp.MustCompile(`^[A-Za-z0-9._/-]{1,200}$`)
+
+// CheckPrefix refuses prefixes that are none, or that a policy would read as a
+// pattern.
+func CheckPrefix(prefix string) error {
+	if !prefixName.MatchString(prefix) || !tarn.ValidPath(prefix) {
+		return fmt.Errorf("prefix %q: want names of letters, digits, dots, underscores and hyphens, with one slash between two: %w", prefix, fs.ErrInvalid)
+	}
+	return nil
+}
+
+// bucketPattern matches the names that CloudFormation gives the stack's bucket.
+func (p Place) bucketPattern() string {
+	return fmt.Sprintf("arn:%s:s3:::%s-%s-*", p.Partition, strings.ToLower(p.Stack), strings.ToLower(BucketID))
+}
+
+// iam returns the ARN of something of IAM.
+func (p Place) iam(kind, name string) string {
+	return fmt.Sprintf("arn:%s:iam::%s:%s/%s", p.Partition, p.Account, kind, name)
+}
+
+// here returns the ARN of something of a service in the region.
+func (p Place) here(service, rest string) string {
+	return fmt.Sprintf("arn:%s:%s:%s:%s:%s", p.Partition, service, p.Region, p.Account, rest)
+}
+
+// DefaultQualifier is that of this program's own `cdk bootstrap`.
+const DefaultQualifier = "tarn"
+
+// NewPlace returns where a stack is whose bucket is not known yet.
+func NewPlace(region, account, stack string) Place {
+	p := Place{Partition: Partition(region), Region: region, Account: account, Stack: stack, Prefix: DefaultPrefix, Qualifier: DefaultQualifier}
+	p.Bucket = p.bucketPattern()
+	return p
+}
+
+// qualifier is what `cdk bootstrap` takes.
+var qualifier = regexp.MustCompile(`^[A-Za-z0-9]{1,10}$`)
+
+// CheckQualifier refuses what the CDK does not take.
+func CheckQualifier(q string) error {
+	if !qualifier.MatchString(q) {
+		return fmt.Errorf("qualifier %q: want 1 to 10 letters and digits: %w", q, fs.ErrInvalid)
+	}
+	return nil
+}

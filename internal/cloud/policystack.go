@@ -1,0 +1,107 @@
+package cloud
+
+import "strings"
+
+// stackTag is the tag that names the stack of what has no name of its own.
+const stackTag = "tarn:stack"
+
+// PolicyName returns the name of the managed policy of a kind, as Apply makes
+// it. It does not begin like the names of the stack's own resources, so that
+// what the stack may change leaves it alone.
+func (p Place) PolicyName(kind Kind) string { return "TarnCloud-" + p.Stack + "-" + string(kind) }
+
+// regional limits statements to the region.
+func (p Place) regional() map[string]map[string][]string {
+	return map[string]map[string][]string{"StringEquals": {"aws:RequestedRegion": {p.Region}}}
+}
+
+// deployer is what `tarn cloud` itself asks AWS for. What CloudFormation does
+// then is the execution role's, which is passed to it.
+func (p Place) deployer() []Statement {
+	stack := []string{p.here("cloudformation", "stack/"+p.Stack+"/*")}
+	users := []string{p.iam("user", p.Stack+"-"+machineID+"*")}
+	return []Statement{{
+		Sid: "DeployStack", Effect: allow, Resource: stack, Condition: p.regional(),
+		Action: []string{
+			"cloudformation:CreateChangeSet", "cloudformation:DescribeChangeSet", "cloudformation:ExecuteChangeSet", "cloudformation:DeleteChangeSet",
+			"cloudformation:DescribeStacks", "cloudformation:DescribeStackEvents", "cloudformation:DescribeStackResources",
+			"cloudformation:GetTemplate", "cloudformation:DeleteStack",
+		},
+	}, {
+		Sid: "PassExecutionRole", Effect: allow, Action: []string{"iam:PassRole"}, Resource: []string{p.ExecutionRole()},
+		Condition: map[string]map[string][]string{"StringEquals": {"iam:PassedToService": {"cloudformation.amazonaws.com"}}},
+	}, {
+		Sid: "KeysOfMachines", Effect: allow, Resource: users,
+		Action: []string{"iam:CreateAccessKey", "iam:ListAccessKeys", "iam:UpdateAccessKey", "iam:DeleteAccessKey", "iam:GetAccessKeyLastUsed"},
+	}, {
+		Sid: "WeighBucket", Effect: allow, Action: []string{"s3:ListBucketVersions"}, Resource: []string{p.bucketPattern()}, Condition: p.regional(),
+	}}
+}
+
+// ExecutionRole returns the ARN of the role of `cdk bootstrap` that
+// CloudFormation takes to do its work.
+func (p Place) ExecutionRole() string {
+	return p.iam("role", strings.Join([]string{"cdk", p.Qualifier, "cfn-exec-role", p.Account, p.Region}, "-"))
+}
+
+// execution is what CloudFormation needs to make, change and delete what the
+// template has: nothing of other services, regions or names. It can't delete
+// the bucket, which the template keeps in any case, nor an object.
+func (p Place) execution() []Statement {
+	return []Statement{{
+		Sid: "Bucket", Effect: allow, Resource: []string{p.bucketPattern()}, Condition: p.regional(),
+		Action: []string{
+			"s3:CreateBucket", "s3:ListBucket",
+			"s3:GetBucketPublicAccessBlock", "s3:PutBucketPublicAccessBlock",
+			"s3:GetBucketOwnershipControls", "s3:PutBucketOwnershipControls",
+			"s3:GetBucketVersioning", "s3:PutBucketVersioning",
+			"s3:GetLifecycleConfiguration", "s3:PutLifecycleConfiguration",
+			"s3:GetEncryptionConfiguration", "s3:PutEncryptionConfiguration",
+			"s3:GetBucketObjectLockConfiguration", "s3:PutBucketObjectLockConfiguration",
+			"s3:GetBucketTagging", "s3:PutBucketTagging",
+			"s3:GetBucketPolicy", "s3:PutBucketPolicy", "s3:DeleteBucketPolicy",
+		},
+	}, {
+		Sid: "Users", Effect: allow, Resource: []string{p.iam("user", p.Stack+"-"+machineID+"*")},
+		Action: []string{
+			"iam:CreateUser", "iam:GetUser", "iam:DeleteUser", "iam:TagUser", "iam:UntagUser",
+			"iam:GetUserPolicy", "iam:PutUserPolicy", "iam:DeleteUserPolicy",
+			"iam:ListUserPolicies", "iam:ListAttachedUserPolicies", "iam:ListGroupsForUser", "iam:ListAccessKeys",
+		},
+	}, {
+		Sid: "AdminRole", Effect: allow, Resource: []string{p.iam("role", p.Stack+"-"+adminRoleID+"*")},
+		Action: []string{
+			"iam:CreateRole", "iam:GetRole", "iam:UpdateRole", "iam:UpdateAssumeRolePolicy", "iam:DeleteRole", "iam:TagRole", "iam:UntagRole",
+			"iam:GetRolePolicy", "iam:PutRolePolicy", "iam:DeleteRolePolicy", "iam:ListRolePolicies", "iam:ListAttachedRolePolicies",
+		},
+	}, {
+		// A key has no name of the stack's: what it is tagged with tells whose it is.
+		Sid: "MakeKey", Effect: allow, Resource: []string{"*"},
+		Action: []string{"kms:CreateKey", "kms:TagResource"},
+		Condition: map[string]map[string][]string{"StringEquals": {
+			"aws:RequestedRegion": {p.Region}, "aws:RequestTag/" + stackTag: {p.Stack},
+		}},
+	}, {
+		Sid: "Key", Effect: allow, Resource: []string{p.here("kms", "key/*")},
+		Action: []string{"kms:DescribeKey", "kms:GetKeyPolicy", "kms:PutKeyPolicy", "kms:GetKeyRotationStatus", "kms:EnableKeyRotation", "kms:ListResourceTags", "kms:UpdateKeyDescription"},
+		Condition: map[string]map[string][]string{"StringEquals": {
+			"aws:RequestedRegion": {p.Region}, "aws:ResourceTag/" + stackTag: {p.Stack},
+		}},
+	}, {
+		Sid: "CostAlarm", Effect: allow, Action: []string{"budgets:ViewBudget", "budgets:ModifyBudget"},
+		Resource: []string{"arn:" + p.Partition + ":budgets::" + p.Account + ":budget/" + p.Stack + "-*"},
+	}, {
+		// Whoever can change a policy or a role that gives them rights has all rights.
+		Sid: "NotItself", Effect: deny, Action: []string{"iam:*"},
+		Resource: []string{p.iam("policy", p.PolicyName("*")), p.iam("role", "cdk-*"), p.iam("user", "TarnCloud-*"), p.iam("role", "TarnCloud-*")},
+	}}
+}
+
+// Bootstrap returns the call of `cdk bootstrap` whose execution role may do what
+// the execution policy says, and nothing else.
+func (p Place) Bootstrap() []string {
+	return []string{
+		"cdk", "bootstrap", "aws://" + p.Account + "/" + p.Region, "--qualifier", p.Qualifier, "--toolkit-stack-name", "CDKToolkit-" + p.Qualifier,
+		"--cloudformation-execution-policies", p.iam("policy", p.PolicyName(Execution)),
+	}
+}
