@@ -257,7 +257,10 @@ func TestNewcomers(t *testing.T) {
 		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			_ = r.ParseForm() // what is no form has no action
 			action := r.Form.Get("Action")
-			body := answers[action]
+			body, later, more := strings.Cut(answers[action], "||")
+			if more {
+				answers[action] = later
+			}
 			if body == "" && action == "GetCallerIdentity" {
 				body = "<Arn>arn:aws:iam::123456789012:user/me</Arn><Account>123456789012</Account>"
 			}
@@ -277,7 +280,7 @@ func TestNewcomers(t *testing.T) {
 	}
 	const none = "ValidationError|Stack with id tarn does not exist"
 	ours := "<TemplateBody>Metadata: {Tarn: {StorageClass: STANDARD, Prefix: tarn, Users: 1, ObjectLockMode: GOVERNANCE}}</TemplateBody>"
-	failed := "<StackEvents><member><EventId>2</EventId><LogicalResourceId>tarn</LogicalResourceId><ResourceType>AWS::CloudFormation::Stack</ResourceType>" +
+	failed := "<StackEvents/>||<StackEvents><member><EventId>2</EventId><LogicalResourceId>tarn</LogicalResourceId><ResourceType>AWS::CloudFormation::Stack</ResourceType>" +
 		"<Timestamp>2026-01-02T03:04:05Z</Timestamp><ResourceStatus>ROLLBACK_COMPLETE</ResourceStatus></member><member><EventId>1</EventId><LogicalResourceId>%s</LogicalResourceId>" +
 		"<ResourceType>%s</ResourceType><Timestamp>2026-01-02T03:04:04Z</Timestamp><ResourceStatus>CREATE_FAILED</ResourceStatus><ResourceStatusReason>%s</ResourceStatusReason></member></StackEvents>"
 	executed := map[string]string{
