@@ -82,12 +82,16 @@ func TestCloudLife(t *testing.T) {
 			t.Errorf("deploy: no %q in\n%s", want, out)
 		}
 	}
+	// From here on it is the machine's own key, which needs nothing around it.
+	deploys := h.env
+	h.env = append(deploys[:len(deploys):len(deploys)], "AWS_ACCESS_KEY_ID=", "AWS_SECRET_ACCESS_KEY=", "AWS_REGION=", "AWS_ENDPOINT_URL=")
 	h.mustDo("backup", "-v", "src")
 	first, secrets := h.credentials()
 	h.mustDo("restore", "-v", "latest", "--target", "back")
 	if b, err := os.ReadFile(h.path("back", "src", "sub", "b")); err != nil || string(b) != "beta" {
 		t.Errorf("%q, %v", b, err)
 	}
+	h.env = deploys
 	var status struct {
 		Bucket, Repository string
 		Machines           []struct {
@@ -284,7 +288,7 @@ func TestNewcomers(t *testing.T) {
 		"<Timestamp>2026-01-02T03:04:05Z</Timestamp><ResourceStatus>ROLLBACK_COMPLETE</ResourceStatus></member><member><EventId>1</EventId><LogicalResourceId>%s</LogicalResourceId>" +
 		"<ResourceType>%s</ResourceType><Timestamp>2026-01-02T03:04:04Z</Timestamp><ResourceStatus>CREATE_FAILED</ResourceStatus><ResourceStatusReason>%s</ResourceStatusReason></member></StackEvents>"
 	executed := map[string]string{
-		"DescribeStacks": stack("REVIEW_IN_PROGRESS"), "GetTemplate": none, "CreateChangeSet": "<Id>arn:change</Id>", "DescribeChangeSet": "<Status>CREATE_COMPLETE</Status>", "ExecuteChangeSet": " ",
+		"DescribeStacks": stack("REVIEW_IN_PROGRESS"), "GetTemplate": none, "CreateChangeSet": "<Id>arn:change</Id><StackId>arn:aws:cloudformation:us-east-1:1:stack/tarn/1</StackId>", "DescribeChangeSet": "<Status>CREATE_COMPLETE</Status>", "ExecuteChangeSet": " ",
 	}
 	with := func(m map[string]string, more ...string) map[string]string {
 		all := map[string]string{}
@@ -322,7 +326,7 @@ func TestNewcomers(t *testing.T) {
 		"another's stack":     {says(map[string]string{"GetTemplate": "<TemplateBody>Resources: {}</TemplateBody>", "DescribeStacks": stack("CREATE_COMPLETE")}), nil, nil, []string{"tarn has not made it", "--stack"}},
 		"a name that is none": {"http://127.0.0.1:1", nil, []string{"--stack", "my_stack"}, []string{`stack "my_stack"`, "--stack"}},
 		"too many machines":   {says(map[string]string{"GetTemplate": none, "DescribeStacks": none}), nil, []string{"--machine", "2"}, []string{"machine 2: the stack has 1 user", "--users 2"}},
-		"a replacement": {says(map[string]string{"GetTemplate": ours, "DescribeStacks": stack("CREATE_COMPLETE"), "CreateChangeSet": "<Id>arn:change</Id>", "DeleteChangeSet": " ",
+		"a replacement": {says(map[string]string{"GetTemplate": ours, "DescribeStacks": stack("CREATE_COMPLETE"), "CreateChangeSet": "<Id>arn:change</Id><StackId>arn:aws:cloudformation:us-east-1:1:stack/tarn/1</StackId>", "DeleteChangeSet": " ",
 			"DescribeChangeSet": "<Status>CREATE_COMPLETE</Status><Changes><member><ResourceChange><Action>Modify</Action><LogicalResourceId>BackupBucket</LogicalResourceId><ResourceType>AWS::S3::Bucket</ResourceType><Replacement>True</Replacement></ResourceChange></member></Changes>"}), nil, nil,
 			[]string{"refused: the data in BackupBucket would be lost", "--stack"}},
 	} {
