@@ -313,7 +313,7 @@ func TestNewcomers(t *testing.T) {
 		"no such region":       {"http://sts.no-such-region.invalid", nil, nil, []string{"no way to AWS", "--region"}},
 		"a wrong key":          {says(map[string]string{"GetCallerIdentity": "InvalidClientTokenId|The security token included in the request is invalid."}), nil, nil, []string{"AWS refuses the credentials", "log in again"}},
 		"an old session":       {says(map[string]string{"GetCallerIdentity": "ExpiredToken|The security token included in the request is expired"}), nil, nil, []string{"AWS refuses the credentials", "aws sso login"}},
-		"a region not enabled": {says(map[string]string{"GetTemplate": "OptInRequired|You are not subscribed"}), nil, nil, []string{"none of this account's", "enabled in the account"}},
+		"a region not enabled": {says(map[string]string{"DescribeStacks": "OptInRequired|You are not subscribed"}), nil, nil, []string{"none of this account's", "enabled in the account"}},
 		"a missing permission": {says(map[string]string{"GetTemplate": none, "DescribeStacks": none, "CreateChangeSet": "AccessDenied|User: arn:aws:iam::1:user/me is not authorized to perform: cloudformation:CreateChangeSet on resource: x"}), nil, nil,
 			[]string{"the permission cloudformation:CreateChangeSet is missing", "can allow cloudformation:CreateChangeSet", "tarn cloud policy --deployer"}},
 		"a permission of CloudFormation": {says(with(executed, "DescribeStackEvents", fmt.Sprintf(failed, "Machine1", "AWS::IAM::User", "User: u is not authorized to perform: iam:CreateUser on resource: y"))), nil, nil,
