@@ -103,6 +103,8 @@ func hintCloud(err error) string {
 		return "Look at the stack's events in the CloudFormation console: what they name has to be mended or released by hand there."
 	case errors.Is(err, cloud.ErrNoStack):
 		return "`tarn cloud deploy` makes it; --stack and --region name another."
+	case errors.Is(err, cloud.ErrNoBucket):
+		return "It was deleted outside of CloudFormation, with what was in it: make another stack with --stack NAME."
 	case errors.Is(err, cloud.ErrNameTaken):
 		return "Name another one, such as --stack tarn2, or remove what has the name if it is yours and empty."
 	case errors.Is(err, cloud.ErrTooManyKeys):

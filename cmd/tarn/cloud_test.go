@@ -82,12 +82,16 @@ func TestCloudLife(t *testing.T) {
 			t.Errorf("deploy: no %q in\n%s", want, out)
 		}
 	}
+	// From here on it is the machine's own key, which needs nothing around it.
+	deploys := h.env
+	h.env = append(deploys[:len(deploys):len(deploys)], "AWS_ACCESS_KEY_ID=", "AWS_SECRET_ACCESS_KEY=", "AWS_REGION=", "AWS_ENDPOINT_URL=")
 	h.mustDo("backup", "-v", "src")
 	first, secrets := h.credentials()
 	h.mustDo("restore", "-v", "latest", "--target", "back")
 	if b, err := os.ReadFile(h.path("back", "src", "sub", "b")); err != nil || string(b) != "beta" {
 		t.Errorf("%q, %v", b, err)
 	}
+	h.env = deploys
 	var status struct {
 		Bucket, Repository string
 		Machines           []struct {
@@ -257,7 +261,10 @@ func TestNewcomers(t *testing.T) {
 		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			_ = r.ParseForm() // what is no form has no action
 			action := r.Form.Get("Action")
-			body := answers[action]
+			body, later, more := strings.Cut(answers[action], "||")
+			if more {
+				answers[action] = later
+			}
 			if body == "" && action == "GetCallerIdentity" {
 				body = "<Arn>arn:aws:iam::123456789012:user/me</Arn><Account>123456789012</Account>"
 			}
@@ -277,11 +284,11 @@ func TestNewcomers(t *testing.T) {
 	}
 	const none = "ValidationError|Stack with id tarn does not exist"
 	ours := "<TemplateBody>Metadata: {Tarn: {StorageClass: STANDARD, Prefix: tarn, Users: 1, ObjectLockMode: GOVERNANCE}}</TemplateBody>"
-	failed := "<StackEvents><member><EventId>2</EventId><LogicalResourceId>tarn</LogicalResourceId><ResourceType>AWS::CloudFormation::Stack</ResourceType>" +
+	failed := "<StackEvents/>||<StackEvents><member><EventId>2</EventId><LogicalResourceId>tarn</LogicalResourceId><ResourceType>AWS::CloudFormation::Stack</ResourceType>" +
 		"<Timestamp>2026-01-02T03:04:05Z</Timestamp><ResourceStatus>ROLLBACK_COMPLETE</ResourceStatus></member><member><EventId>1</EventId><LogicalResourceId>%s</LogicalResourceId>" +
 		"<ResourceType>%s</ResourceType><Timestamp>2026-01-02T03:04:04Z</Timestamp><ResourceStatus>CREATE_FAILED</ResourceStatus><ResourceStatusReason>%s</ResourceStatusReason></member></StackEvents>"
 	executed := map[string]string{
-		"DescribeStacks": stack("REVIEW_IN_PROGRESS"), "GetTemplate": none, "CreateChangeSet": "<Id>arn:change</Id>", "DescribeChangeSet": "<Status>CREATE_COMPLETE</Status>", "ExecuteChangeSet": " ",
+		"DescribeStacks": stack("REVIEW_IN_PROGRESS"), "GetTemplate": none, "CreateChangeSet": "<Id>arn:change</Id><StackId>arn:aws:cloudformation:us-east-1:1:stack/tarn/1</StackId>", "DescribeChangeSet": "<Status>CREATE_COMPLETE</Status>", "ExecuteChangeSet": " ",
 	}
 	with := func(m map[string]string, more ...string) map[string]string {
 		all := map[string]string{}
@@ -306,7 +313,7 @@ func TestNewcomers(t *testing.T) {
 		"no such region":       {"http://sts.no-such-region.invalid", nil, nil, []string{"no way to AWS", "--region"}},
 		"a wrong key":          {says(map[string]string{"GetCallerIdentity": "InvalidClientTokenId|The security token included in the request is invalid."}), nil, nil, []string{"AWS refuses the credentials", "log in again"}},
 		"an old session":       {says(map[string]string{"GetCallerIdentity": "ExpiredToken|The security token included in the request is expired"}), nil, nil, []string{"AWS refuses the credentials", "aws sso login"}},
-		"a region not enabled": {says(map[string]string{"GetTemplate": "OptInRequired|You are not subscribed"}), nil, nil, []string{"none of this account's", "enabled in the account"}},
+		"a region not enabled": {says(map[string]string{"DescribeStacks": "OptInRequired|You are not subscribed"}), nil, nil, []string{"none of this account's", "enabled in the account"}},
 		"a missing permission": {says(map[string]string{"GetTemplate": none, "DescribeStacks": none, "CreateChangeSet": "AccessDenied|User: arn:aws:iam::1:user/me is not authorized to perform: cloudformation:CreateChangeSet on resource: x"}), nil, nil,
 			[]string{"the permission cloudformation:CreateChangeSet is missing", "can allow cloudformation:CreateChangeSet", "tarn cloud policy --deployer"}},
 		"a permission of CloudFormation": {says(with(executed, "DescribeStackEvents", fmt.Sprintf(failed, "Machine1", "AWS::IAM::User", "User: u is not authorized to perform: iam:CreateUser on resource: y"))), nil, nil,
@@ -319,7 +326,7 @@ func TestNewcomers(t *testing.T) {
 		"another's stack":     {says(map[string]string{"GetTemplate": "<TemplateBody>Resources: {}</TemplateBody>", "DescribeStacks": stack("CREATE_COMPLETE")}), nil, nil, []string{"tarn has not made it", "--stack"}},
 		"a name that is none": {"http://127.0.0.1:1", nil, []string{"--stack", "my_stack"}, []string{`stack "my_stack"`, "--stack"}},
 		"too many machines":   {says(map[string]string{"GetTemplate": none, "DescribeStacks": none}), nil, []string{"--machine", "2"}, []string{"machine 2: the stack has 1 user", "--users 2"}},
-		"a replacement": {says(map[string]string{"GetTemplate": ours, "DescribeStacks": stack("CREATE_COMPLETE"), "CreateChangeSet": "<Id>arn:change</Id>", "DeleteChangeSet": " ",
+		"a replacement": {says(map[string]string{"GetTemplate": ours, "DescribeStacks": stack("CREATE_COMPLETE"), "CreateChangeSet": "<Id>arn:change</Id><StackId>arn:aws:cloudformation:us-east-1:1:stack/tarn/1</StackId>", "DeleteChangeSet": " ",
 			"DescribeChangeSet": "<Status>CREATE_COMPLETE</Status><Changes><member><ResourceChange><Action>Modify</Action><LogicalResourceId>BackupBucket</LogicalResourceId><ResourceType>AWS::S3::Bucket</ResourceType><Replacement>True</Replacement></ResourceChange></member></Changes>"}), nil, nil,
 			[]string{"refused: the data in BackupBucket would be lost", "--stack"}},
 	} {

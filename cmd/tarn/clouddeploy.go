@@ -94,12 +94,10 @@ func (c *clouds) wanted(ctx context.Context, a *cloud.Account, f deployFlags) (c
 	if err != nil {
 		return o, err
 	}
-	if ok {
-		o = has
-	} else if len(text) > 0 && text != "{}" {
+	if !ok {
 		return o, hinted{fmt.Errorf("stack %s: tarn has not made it", c.stack), "Name another one by --stack: this one would lose what it has."}
 	}
-	return f.stack.over(o, f.given)
+	return f.stack.over(has, f.given)
 }
 
 // change brings the stack to what is proposed, if the gate lets it.

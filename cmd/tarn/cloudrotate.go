@@ -55,23 +55,8 @@ func (c *clouds) rotate(ctx context.Context, a *cloud.Account, s *cloud.Stack, n
 	if err != nil {
 		return err
 	}
-	keys, err := a.Keys(ctx, user)
-	if err != nil {
+	if err := c.onlyKey(ctx, a, user, mine, n); err != nil {
 		return err
-	}
-	if !slices.ContainsFunc(keys, func(k cloud.Key) bool { return k.ID == mine }) {
-		return hinted{fmt.Errorf("the profile %s on this machine has no access key of %s", c.profileName(n), user), "Run it on the machine that has it, or name another one by --machine; `tarn cloud deploy` makes a first key."}
-	}
-	for _, k := range keys {
-		switch {
-		case k.ID == mine:
-		case k.Active:
-			return hinted{fmt.Errorf("user %s: %w: %s is another one that works", user, cloud.ErrTooManyKeys, k.ID), "If no machine uses it, `tarn cloud rotate --remove " + k.ID + "` removes it."}
-		default: // what a rotation that was interrupted has left
-			if err := a.RemoveKey(ctx, user, k.ID); err != nil {
-				return err
-			}
-		}
 	}
 	o, err := c.has(ctx, a)
 	if err != nil {
@@ -94,6 +79,31 @@ func (c *clouds) rotate(ctx context.Context, a *cloud.Account, s *cloud.Stack, n
 		return c.printJSON(map[string]any{"type": "rotated", "user": user, "profile": c.profileName(n), "access_key": key.ID, "removed": mine})
 	}
 	c.say("The AWS profile %s has the new access key %s; %s is removed", c.profileName(n), key.ID, mine)
+	return nil
+}
+
+// onlyKey sees to it that a user has this machine's key and no other, so that
+// there is room for a new one. One that is disabled is what a rotation has left that
+// was interrupted, and goes.
+func (c *clouds) onlyKey(ctx context.Context, a *cloud.Account, user, mine string, n int) error {
+	keys, err := a.Keys(ctx, user)
+	if err != nil {
+		return err
+	}
+	if !slices.ContainsFunc(keys, func(k cloud.Key) bool { return k.ID == mine }) {
+		return hinted{fmt.Errorf("the profile %s on this machine has no access key of %s", c.profileName(n), user), "Run it on the machine that has it, or name another one by --machine; `tarn cloud deploy` makes a first key."}
+	}
+	for _, k := range keys {
+		switch {
+		case k.ID == mine:
+		case k.Active:
+			return hinted{fmt.Errorf("user %s: %w: %s is another one that works", user, cloud.ErrTooManyKeys, k.ID), "If no machine uses it, `tarn cloud rotate --remove " + k.ID + "` removes it."}
+		default:
+			if err := a.RemoveKey(ctx, user, k.ID); err != nil {
+				return err
+			}
+		}
+	}
 	return nil
 }
 

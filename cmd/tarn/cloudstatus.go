@@ -39,16 +39,9 @@ func (c *clouds) status(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	var o cloud.Options
-	made := false
-	if s.Changeable() == nil {
-		text, err := a.Template(ctx, c.stack)
-		if err != nil {
-			return err
-		}
-		if o, made, err = cloud.ReadOptions(text); err != nil {
-			return err
-		}
+	o, made, err := c.optionsOf(ctx, a, s)
+	if err != nil {
+		return err
 	}
 	list, err := c.machines(ctx, a, s)
 	if err != nil {
@@ -75,6 +68,19 @@ func (c *clouds) status(ctx context.Context) error {
 		c.printMachine(m)
 	}
 	return nil
+}
+
+// optionsOf returns what a stack was made from; made is false if tarn has not
+// made it, or nobody has yet.
+func (c *clouds) optionsOf(ctx context.Context, a *cloud.Account, s *cloud.Stack) (o cloud.Options, made bool, err error) {
+	if s.Changeable() != nil {
+		return o, false, nil
+	}
+	text, err := a.Template(ctx, c.stack)
+	if err != nil {
+		return o, false, err
+	}
+	return cloud.ReadOptions(text)
 }
 
 // machines are the users of a stack with their keys.

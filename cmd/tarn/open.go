@@ -69,7 +69,8 @@ func (g *globals) storage(ctx context.Context, location string, create bool) (st
 }
 
 // access is how a bucket is reached: as the flags say, else as `tarn cloud` has
-// set it up on this machine, unless the environment names another profile or server.
+// set it up on this machine. Its key goes before one in the environment, which as
+// a rule is that of the person who has deployed, and may do more.
 func (g *globals) access(location string) (machine.Access, error) {
 	given := machine.Access{Profile: g.profile, Region: g.region, Endpoint: g.endpoint}
 	dirs, err := machine.UserDirs(g.getenv)
@@ -81,7 +82,7 @@ func (g *globals) access(location string) (machine.Access, error) {
 		return given, err
 	}
 	own := settings.Storages[location]
-	if given.Profile == "" && g.getenv("AWS_PROFILE") == "" {
+	if given.Profile == "" {
 		given.Profile = own.Profile
 	}
 	if given.Region == "" {

@@ -15,6 +15,7 @@ import (
 type ChangeSet struct {
 	ID       string // its ARN
 	Stack    string
+	StackID  string // its ARN
 	New      bool   // the stack is not there yet
 	Template string // what the stack is to be
 	Changes  []types.ResourceChange
@@ -87,7 +88,7 @@ func (a *Account) propose(ctx context.Context, p Proposal) (*ChangeSet, error) {
 	if err != nil {
 		return nil, explain(err)
 	}
-	c := &ChangeSet{ID: aws.ToString(out.Id), Stack: p.Stack, New: kind == types.ChangeSetTypeCreate, Template: p.Template}
+	c := &ChangeSet{ID: aws.ToString(out.Id), Stack: p.Stack, StackID: aws.ToString(out.StackId), New: kind == types.ChangeSetTypeCreate, Template: p.Template}
 	err = a.await(ctx, c)
 	if err != nil {
 		err = errors.Join(err, a.Discard(context.WithoutCancel(ctx), c))

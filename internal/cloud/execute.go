@@ -20,11 +20,7 @@ const stackType = "AWS::CloudFormation::Stack"
 // Execute has CloudFormation do what a change set says, and tells each event
 // until it has ended. Interrupted, CloudFormation goes on by itself.
 func (a *Account) Execute(ctx context.Context, c *ChangeSet, tell func(Event)) error {
-	s, err := a.describe(ctx, c.Stack)
-	if err != nil {
-		return err
-	}
-	f := &follower{a: a, stack: s, tell: tell}
+	f := &follower{a: a, stack: &Stack{Name: c.Stack, ID: c.StackID}, tell: tell}
 	if err := f.skip(ctx); err != nil {
 		return err
 	}

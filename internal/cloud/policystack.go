@@ -1,6 +1,9 @@
 package cloud
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // stackTag is the tag that names the stack of what has no name of its own.
 const stackTag = "tarn:stack"
@@ -48,6 +51,17 @@ func (p Place) ExecutionRole() string {
 // template has: nothing of other services, regions or names. It can't delete
 // the bucket, which the template keeps in any case, nor an object.
 func (p Place) execution() []Statement {
+	return slices.Concat(p.makeBucket(), p.makeIdentities(), p.makeKey(), []Statement{{
+		Sid: "CostAlarm", Effect: allow, Action: []string{"budgets:ViewBudget", "budgets:ModifyBudget"},
+		Resource: []string{"arn:" + p.Partition + ":budgets::" + p.Account + ":budget/" + p.Stack + "-*"},
+	}, {
+		// Whoever can change a policy or a role that gives them rights has all rights.
+		Sid: "NotItself", Effect: deny, Action: []string{"iam:*"},
+		Resource: []string{p.iam("policy", p.PolicyName("*")), p.iam("role", "cdk-*"), p.iam("user", "TarnCloud-*"), p.iam("role", "TarnCloud-*")},
+	}})
+}
+
+func (p Place) makeBucket() []Statement {
 	return []Statement{{
 		Sid: "Bucket", Effect: allow, Resource: []string{p.bucketPattern()}, Condition: p.regional(),
 		Action: []string{
@@ -62,6 +76,19 @@ func (p Place) execution() []Statement {
 			"s3:GetBucketPolicy", "s3:PutBucketPolicy", "s3:DeleteBucketPolicy",
 		},
 	}, {
+		// CloudFormation looks at all of a bucket's settings after it has made one,
+		// those too that the template does not have.
+		Sid: "LookAtBucket", Effect: allow, Resource: []string{p.bucketPattern()}, Condition: p.regional(),
+		Action: []string{
+			"s3:GetAccelerateConfiguration", "s3:GetAnalyticsConfiguration", "s3:GetBucketAbac", "s3:GetBucketCORS", "s3:GetBucketLogging",
+			"s3:GetBucketMetadataTableConfiguration", "s3:GetBucketNotification", "s3:GetBucketWebsite", "s3:GetIntelligentTieringConfiguration",
+			"s3:GetInventoryConfiguration", "s3:GetMetricsConfiguration", "s3:GetReplicationConfiguration", "s3:ListTagsForResource",
+		},
+	}}
+}
+
+func (p Place) makeIdentities() []Statement {
+	return []Statement{{
 		Sid: "Users", Effect: allow, Resource: []string{p.iam("user", p.Stack+"-"+machineID+"*")},
 		Action: []string{
 			"iam:CreateUser", "iam:GetUser", "iam:DeleteUser", "iam:TagUser", "iam:UntagUser",
@@ -74,7 +101,11 @@ func (p Place) execution() []Statement {
 			"iam:CreateRole", "iam:GetRole", "iam:UpdateRole", "iam:UpdateAssumeRolePolicy", "iam:DeleteRole", "iam:TagRole", "iam:UntagRole",
 			"iam:GetRolePolicy", "iam:PutRolePolicy", "iam:DeleteRolePolicy", "iam:ListRolePolicies", "iam:ListAttachedRolePolicies",
 		},
-	}, {
+	}}
+}
+
+func (p Place) makeKey() []Statement {
+	return []Statement{{
 		// A key has no name of the stack's: what it is tagged with tells whose it is.
 		Sid: "MakeKey", Effect: allow, Resource: []string{"*"},
 		Action: []string{"kms:CreateKey", "kms:TagResource"},
@@ -87,13 +118,6 @@ func (p Place) execution() []Statement {
 		Condition: map[string]map[string][]string{"StringEquals": {
 			"aws:RequestedRegion": {p.Region}, "aws:ResourceTag/" + stackTag: {p.Stack},
 		}},
-	}, {
-		Sid: "CostAlarm", Effect: allow, Action: []string{"budgets:ViewBudget", "budgets:ModifyBudget"},
-		Resource: []string{"arn:" + p.Partition + ":budgets::" + p.Account + ":budget/" + p.Stack + "-*"},
-	}, {
-		// Whoever can change a policy or a role that gives them rights has all rights.
-		Sid: "NotItself", Effect: deny, Action: []string{"iam:*"},
-		Resource: []string{p.iam("policy", p.PolicyName("*")), p.iam("role", "cdk-*"), p.iam("user", "TarnCloud-*"), p.iam("role", "TarnCloud-*")},
 	}}
 }
 

@@ -135,8 +135,16 @@ type Event struct {
 	Reason   string
 }
 
-// Template returns the template that a stack has now, as it was given.
+// Template returns the template that a stack has now, as it was given. A stack
+// that was planned only has none: ErrNoStack.
 func (a *Account) Template(ctx context.Context, name string) (string, error) {
+	s, err := a.describe(ctx, name)
+	if err == nil && s.Status == types.StackStatusReviewInProgress {
+		err = ErrNoStack
+	}
+	if err != nil {
+		return "", fmt.Errorf("reading the template of %s: %w", name, err)
+	}
 	out, err := a.CloudFormation.GetTemplate(ctx, &cloudformation.GetTemplateInput{StackName: &name, TemplateStage: types.TemplateStageOriginal})
 	if err := explain(err); errors.Is(err, fs.ErrNotExist) {
 		return "", fmt.Errorf("reading the template of %s: %w", name, ErrNoStack)
