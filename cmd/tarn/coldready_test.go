@@ -2,6 +2,7 @@ package main
 
 import (
 	"os"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -56,9 +57,15 @@ func TestColdTarget(t *testing.T) {
 	if err := os.WriteFile(p.path("file"), nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	out := p.code(exitFailed, "restore", "latest", "--target", p.path("file", "x"), "--yes")
-	if !strings.Contains(out, "nothing was asked for or spent") || len(p.requests("RestoreObject")) != 0 {
-		t.Errorf("it says\n%s", out)
+	targets := map[string]string{p.path("file", "x"): "not a directory"}
+	if runtime.GOOS == "linux" {
+		targets["/proc/x"] = "nothing was asked for or spent"
+	}
+	for target, want := range targets {
+		out := p.code(exitFailed, "restore", "latest", "--target", target, "--yes")
+		if !strings.Contains(out, want) || len(p.requests("RestoreObject")) != 0 {
+			t.Errorf("to %s it says\n%s", target, out)
+		}
 	}
 	p.code(exitProblems, "restore", "latest", "--target", p.path("new", "x"), "--yes")
 	if _, err := os.Stat(p.path("new")); err == nil {
@@ -135,7 +142,7 @@ func TestColdPlanWords(t *testing.T) {
 // The lab's clock is the server's, and what is billed by time goes by it.
 func TestColdServerClock(t *testing.T) {
 	p := newPlainPerson(t, "GLACIER")
-	p.advance(60 * 24 * time.Hour)
+	p.advance(60*24*time.Hour + time.Hour)
 	if out := p.must("cost"); !strings.Contains(out, "(30 days)") {
 		t.Errorf("after 60 days:\n%s", out)
 	}

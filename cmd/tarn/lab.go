@@ -84,7 +84,11 @@ func (g *globals) lab(ctx context.Context, f labFlags, args []string) (err error
 	if err != nil {
 		return errors.Join(err, listener.Close())
 	}
-	defer func() { err = errors.Join(err, release()) }() // once the lab is closed
+	defer func() { // once the lab is closed
+		if releaseErr := release(); releaseErr != nil {
+			err = errors.Join(err, releaseErr)
+		}
+	}()
 	lab, err := s3lab.Open(cfg)
 	if err != nil {
 		return errors.Join(err, listener.Close())

@@ -292,7 +292,9 @@ func (g *globals) thaw(ctx context.Context, o *opened, p *cold.Plan, offer cold.
 		return cold.Result{}, err
 	}
 	res, err := p.Thaw(ctx, o.Storage(), cold.Options{Tier: offer.Tier, Look: waited})
-	err = errors.Join(err, release())
+	if releaseErr := release(); releaseErr != nil {
+		err = errors.Join(err, releaseErr)
+	}
 	if errors.Is(err, tarn.ErrTierRefused) && res.Requested > 0 {
 		err = hinted{err, "Name one of those by --tier. What was asked for before that is being thawed, and nothing else was spent."}
 	}
