@@ -40,7 +40,7 @@ func TestColdRetrieval(t *testing.T) {
 		p := newColdPerson(t, class)
 		for _, args := range [][]string{{}, {"--ready"}, {"--wait"}} {
 			out := p.code(exitFailed, append([]string{"restore", "latest", "--target", "back"}, args...)...)
-			if !strings.Contains(out, "for retrieval, and nothing was spent") || !strings.Contains(out, "Add --yes") || !strings.Contains(out, "TOTAL") {
+			if !strings.Contains(out, "for retrieval, and nothing was spent") || !strings.Contains(out, "Add --yes") || !strings.Contains(out, "costs") {
 				t.Errorf("%s: it says\n%s", class, out)
 			}
 		}
