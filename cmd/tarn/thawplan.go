@@ -166,7 +166,7 @@ func (g *globals) noteFaster(p *cold.Plan, f thawFlags) {
 		return
 	}
 	if f.faster {
-		g.say("%s being thawed, in a tier that S3 does not tell. If the first is in one that is no slower, the rest is left alone, and no more than that request is paid for.", are(n))
+		g.say("%s being thawed, in a tier that S3 does not tell. It refuses, and bills, a request for one that is no slower: the first and the last are tried, and the rest is left alone if those are refused.", are(n))
 		return
 	}
 	g.say("%s being thawed already, in a tier that S3 does not tell; --faster asks for them in the tier %s, too.", are(n), strings.ToLower(f.tier))
