@@ -26,9 +26,8 @@ import (
 
 // backupFlags are the flags of backup.
 type backupFlags struct {
-	init             bool
-	splitDepth       int
-	archiveSize      string
+	init bool
+	packing
 	compression      string
 	class            string
 	excludes         []string
@@ -76,8 +75,7 @@ days could cost more, as if all that is new to a stat were new content that can'
 
 // selection are the flags that say what is backed up, and as what.
 func (f *backupFlags) selection(fl *pflag.FlagSet) {
-	fl.IntVar(&f.splitDepth, "split-depth", 1, "depth of the directories that get archives of their own")
-	fl.StringVar(&f.archiveSize, "archive-size", "512MiB", "size at which an archive is cut")
+	f.packing.register(fl)
 	fl.StringVar(&f.class, "storage-class", "", "storage class of archives, but for those too small to pay off there (default: the repository's)")
 	fl.BoolVar(&f.exactClass, "exact-class", false, "put small archives into the storage class, too")
 	fl.StringArrayVar(&f.excludes, "exclude", nil, "skip what matches the pattern, as in .gitignore (repeatable)")
@@ -214,8 +212,8 @@ func (g *globals) backupConfig(f backupFlags, o *opened) (cfg backup.Config, err
 		Class: o.Config.StorageClass, Force: f.force, DryRun: f.dryRun, Log: g.log, Now: g.now,
 		Options: map[string]string{},
 	}
-	if cfg.ArchiveSize, err = parseBytes(f.archiveSize); err != nil {
-		return cfg, fmt.Errorf("--archive-size: %w", err)
+	if cfg.ArchiveSize, err = f.size(); err != nil {
+		return cfg, err
 	}
 	level := o.Config.Compression
 	if f.compression != "" {

@@ -492,7 +492,7 @@ func TestColdTiers(t *testing.T) {
 // A lifecycle rule that went beyond the archives is named as what it is, and the
 // way out of it, whichever objects it has moved.
 func TestColdMetadata(t *testing.T) {
-	for _, part := range []string{"tarn.json", "snapshots/", "trees/", "indexes/"} {
+	for _, part := range []string{"tarn.json", "keys/", "snapshots/", "trees/", "indexes/"} {
 		p := newColdPerson(t, "GLACIER")
 		if moved, err := p.lab.Move("lab", "p/"+part, "GLACIER"); err != nil || moved == 0 {
 			t.Fatalf("%d objects of %s moved, %v", moved, part, err)

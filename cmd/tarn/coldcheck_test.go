@@ -142,7 +142,6 @@ func TestMetadataThatWentCold(t *testing.T) {
 		"tarn.json":  {{"snapshots"}, {"ls", "latest"}, {"backup", "src"}, {"restore", "latest", "--target", "out"}, {"check"}, {"stats"}, {"find", "a"}, {"key", "list"}},
 		"snapshots/": {{"snapshots"}, {"ls", "latest"}, {"restore", "latest", "--target", "out"}, {"check"}, {"stats"}, {"find", "a"}, {"cost", "delete", "latest"}},
 		"trees/":     {{"ls", "latest"}, {"restore", "latest", "--target", "out"}, {"check"}, {"find", "a"}, {"diff", "latest~1", "latest"}, {"cost", "restore", "latest"}},
-		"keys/":      {{"snapshots"}, {"backup", "src"}, {"restore", "latest", "--target", "out"}},
 		"indexes/":   {{"restore", "latest", "--target", "out"}, {"check"}, {"backup", "src"}, {"cost", "restore", "latest"}, {"cat", "latest", "src/one/a"}, {"rebuild"}},
 	}
 	for prefix, list := range commands {

@@ -76,7 +76,7 @@ func TestColdLost(t *testing.T) {
 			}
 			says(p.code(exitProblems, "thaw", "--status", "latest", "src/a"), map[string]string{"missing": " LOST ", "damaged": " DAMAGED "}[state])
 			says(p.code(exitProblems, "thaw", "--status", "latest", "src/a", "--json"), `"state":"`+state+`"`, `"key":"`+strings.TrimPrefix(key, "p/")+`"`)
-			says(p.code(exitProblems, "cost", "restore", "latest"), twoFiles, "TOTAL")
+			says(p.code(exitProblems, "cost", "restore", "latest"), twoFiles, "reading it costs")
 			says(p.code(exitProblems, "restore", "latest", "src/a", "--target", "back", "--dry-run"), twoFiles, "src/a/one")
 			for range 2 {
 				out = p.code(exitProblems, "restore", "latest", "src/a", "--target", "back", "--yes", "--json")

@@ -1,11 +1,17 @@
 package main
 
 import (
+	"errors"
 	"os"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/tarn-backup/tarn"
+	"github.com/tarn-backup/tarn/internal/cold"
+	"github.com/tarn-backup/tarn/internal/price"
 )
 
 // What is thawed and paid for is fetched whether more is thawed or not.
@@ -34,7 +40,7 @@ func TestColdRetrieval(t *testing.T) {
 		p := newColdPerson(t, class)
 		for _, args := range [][]string{{}, {"--ready"}, {"--wait"}} {
 			out := p.code(exitFailed, append([]string{"restore", "latest", "--target", "back"}, args...)...)
-			if !strings.Contains(out, "for retrieval, and nothing was spent") || !strings.Contains(out, "Add --yes") || !strings.Contains(out, "TOTAL") {
+			if !strings.Contains(out, "for retrieval, and nothing was spent") || !strings.Contains(out, "Add --yes") || !strings.Contains(out, "costs") {
 				t.Errorf("%s: it says\n%s", class, out)
 			}
 		}
@@ -56,9 +62,15 @@ func TestColdTarget(t *testing.T) {
 	if err := os.WriteFile(p.path("file"), nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	out := p.code(exitFailed, "restore", "latest", "--target", p.path("file", "x"), "--yes")
-	if !strings.Contains(out, "nothing was asked for or spent") || len(p.requests("RestoreObject")) != 0 {
-		t.Errorf("it says\n%s", out)
+	targets := map[string]string{p.path("file", "x"): "not a directory"}
+	if runtime.GOOS == "linux" {
+		targets["/proc/x"] = "nothing was asked for or spent"
+	}
+	for target, want := range targets {
+		out := p.code(exitFailed, "restore", "latest", "--target", target, "--yes")
+		if !strings.Contains(out, want) || len(p.requests("RestoreObject")) != 0 {
+			t.Errorf("to %s it says\n%s", target, out)
+		}
 	}
 	p.code(exitProblems, "restore", "latest", "--target", p.path("new", "x"), "--yes")
 	if _, err := os.Stat(p.path("new")); err == nil {
@@ -135,7 +147,7 @@ func TestColdPlanWords(t *testing.T) {
 // The lab's clock is the server's, and what is billed by time goes by it.
 func TestColdServerClock(t *testing.T) {
 	p := newPlainPerson(t, "GLACIER")
-	p.advance(60 * 24 * time.Hour)
+	p.advance(60*24*time.Hour + time.Hour)
 	if out := p.must("cost"); !strings.Contains(out, "(30 days)") {
 		t.Errorf("after 60 days:\n%s", out)
 	}
@@ -144,5 +156,41 @@ func TestColdServerClock(t *testing.T) {
 	p.advance(24 * time.Hour)
 	if out := p.code(exitDone, "thaw", "latest", "src/a", "--days", "5", "--yes"); !strings.Contains(out, "asked for the thaw of 1 archive") {
 		t.Errorf("a copy that ends soon:\n%s", out)
+	}
+	// The plan counts from the lab's time of day, as the bill does.
+	p = newColdPerson(t, "DEEP_ARCHIVE")
+	p.advance(5 * time.Hour)
+	args := []string{"restore", "latest", "--target", "back", "--tier", "bulk", "--days", "1", "--yes", "--json"}
+	plan := p.planOf(p.code(exitProblems, args...))
+	p.advance(48 * time.Hour)
+	p.code(exitDone, args...)
+	p.advance(30 * 24 * time.Hour)
+	p.compareBill(&plan, "DEEP_ARCHIVE", "bulk", false)
+}
+
+// A question names the price, whatever else is not printed, and an empty answer is a no.
+func TestQuestionNamesThePrice(t *testing.T) {
+	prices, err := price.Embedded().Find("aws", "us-east-1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	archives := []cold.Archive{{Object: cold.Object{Key: "archives/a", Size: 10 << 30, Class: tarn.Glacier, State: cold.Frozen}, Gets: 1, Fetched: 10 << 30}}
+	p, err := cold.NewPlan(cold.Request{Archives: archives, Days: 1, Now: time.Unix(0, 0)}, prices)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for answer, tier := range map[string]string{"expedited\n": "Expedited", "bulk\n": "Bulk", "\n": "", "no\n": ""} {
+		g, out := here(t, nil)
+		g.quiet, g.stdin = true, strings.NewReader(answer)
+		g.password = func(string) ([]byte, error) { return nil, nil } // there is a terminal
+		o, err := g.accept(&coldView{money: &money{prices: prices}}, p, thawFlags{days: 1})
+		if _, no := errors.AsType[*declined](err); no != (tier == "") || err == nil && string(o.Tier) != tier {
+			t.Errorf("%q: %s, %v", answer, o.Tier, err)
+		}
+		for _, o := range p.Offers {
+			if !strings.Contains(out.String(), strings.ToLower(string(o.Tier))+" for "+o.Bill.Total.String()) {
+				t.Errorf("%s is not in %q", o.Tier, out)
+			}
+		}
 	}
 }

@@ -17,13 +17,12 @@ import (
 
 // classesFlags are the flags of cost classes.
 type classesFlags struct {
-	years       int64
-	restores    string
-	share       string
-	days        int64
-	archiveSize string
-	splitDepth  int
-	region      string
+	packing
+	years    int64
+	restores string
+	share    string
+	days     int64
+	region   string
 }
 
 func newCostClasses(g *globals) *cobra.Command {
@@ -41,8 +40,7 @@ years, and restored some times a year. What it assumes it prints.` + "\n" + exit
 	fl.StringVar(&f.restores, "restores", "1", "restores a year, such as 2 or 0.5")
 	fl.StringVar(&f.share, "share", "100%", "how much of it a restore needs")
 	fl.Int64Var(&f.days, "days", 7, "days that a thawed copy is kept")
-	fl.StringVar(&f.archiveSize, "archive-size", "512MiB", "size at which an archive is cut")
-	fl.IntVar(&f.splitDepth, "split-depth", 1, "depth of the directories that get archives of their own")
+	f.packing.register(fl)
 	fl.StringVar(&f.region, "region", "", "prices of this region of AWS (default: those of --prices or of the repository, else us-east-1)")
 	return cmd
 }
@@ -84,8 +82,8 @@ func (g *globals) costClasses(ctx context.Context, f classesFlags, path string) 
 // folder reads the flags.
 func (f classesFlags) folder() (folder price.Folder, archiveSize int64, err error) {
 	folder = price.Folder{PartSize: uploadPart, Years: f.years, KeptThawed: f.days}
-	if archiveSize, err = parseBytes(f.archiveSize); err != nil {
-		return folder, 0, fmt.Errorf("--archive-size: %w", err)
+	if archiveSize, err = f.size(); err != nil {
+		return folder, 0, err
 	}
 	if folder.Restores, err = price.ParseDecimal(f.restores); err != nil {
 		return folder, 0, fmt.Errorf("--restores: %w", err)
@@ -100,8 +98,6 @@ func (f classesFlags) folder() (folder price.Folder, archiveSize int64, err erro
 		err = fmt.Errorf("--years %d: want 1 to 100", f.years)
 	case f.days < 1 || f.days > 365:
 		err = fmt.Errorf("--days %d: want 1 to 365", f.days)
-	case f.splitDepth < 0:
-		err = fmt.Errorf("--split-depth %d: want 0 or more", f.splitDepth)
 	}
 	return folder, archiveSize, err
 }

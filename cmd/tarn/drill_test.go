@@ -218,6 +218,42 @@ func TestDrillKilled(t *testing.T) {
 	}
 }
 
+// TestDrillTwice: of two drills at once, the one that comes later notices, and does
+// not forget what the other has proven.
+func TestDrillTwice(t *testing.T) {
+	p := newColdPerson(t, "STANDARD")
+	var mu sync.Mutex
+	other := false
+	p.before = func(r *http.Request) {
+		mu.Lock()
+		defer mu.Unlock()
+		if other || r.Method != http.MethodGet || !strings.Contains(r.URL.Path, "/archives/") {
+			return
+		}
+		other = true
+		files, err := filepath.Glob(p.path("home", "config", "tarn", "drills", "*"))
+		if err != nil || len(files) != 1 {
+			t.Errorf("the record: %q, %v", files, err)
+			return
+		}
+		data, err := os.ReadFile(files[0])
+		if err == nil {
+			err = os.WriteFile(files[0], bytes.Replace(data, []byte(`"revision":1`), []byte(`"revision":7`), 1), 0o600)
+		}
+		if err != nil {
+			t.Error(err)
+		}
+	}
+	out := p.code(exitFailed, "drill", "--budget", "1")
+	if !strings.Contains(out, "another drill of this repository is running") || !other {
+		t.Errorf("it says\n%s", out)
+	}
+	p.before = nil
+	if out := p.must("drill", "--budget", "1"); !strings.Contains(out, "4 of 4 files (100%)") {
+		t.Errorf("later it says\n%s", out)
+	}
+}
+
 // TestDrillExpired: copies that ended before they were read are given up, named,
 // and paid for again only by a new draw that was accepted.
 func TestDrillExpired(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -132,8 +133,8 @@ func (d *drilling) share(s *drill.Survey) error {
 			return err
 		}
 	} else {
-		d.say("proven of snapshot %s: %d of %s (%s), %s of %s (%s), %d of %s whole%s", d.snapshot.ID.Short(),
-			s.ProvenFiles, formatCount(s.Files, "file", "files"), percent(s.ProvenFiles, s.Files), formatBytes(s.ProvenBytes), formatBytes(s.Bytes), percent(s.ProvenBytes, s.Bytes),
+		d.say("proven of snapshot %s: %s of %s (%s), %s of %s (%s), %d of %s whole%s", d.snapshot.ID.Short(),
+			strings.TrimSpace(formatCount(s.ProvenFiles, "", "")), formatCount(s.Files, "file", "files"), percent(s.ProvenFiles, s.Files), formatBytes(s.ProvenBytes), formatBytes(s.Bytes), percent(s.ProvenBytes, s.Bytes),
 			s.ProvenArchives, formatCount(s.Archives, "archive", "archives"), since(s.Share))
 	}
 	if len(s.Damaged) == 0 && d.bad == 0 {

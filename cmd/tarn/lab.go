@@ -80,12 +80,7 @@ func (g *globals) lab(ctx context.Context, f labFlags, args []string) (err error
 	if err != nil {
 		return errors.Join(err, listener.Close())
 	}
-	release, err := lockLab(f.dir)
-	if err != nil {
-		return errors.Join(err, listener.Close())
-	}
-	defer func() { err = errors.Join(err, release()) }() // once the lab is closed
-	lab, err := s3lab.Open(cfg)
+	lab, release, err := openLab(cfg)
 	if err != nil {
 		return errors.Join(err, listener.Close())
 	}
@@ -93,7 +88,7 @@ func (g *globals) lab(ctx context.Context, f labFlags, args []string) (err error
 	ended := make(chan error, 1)
 	go func() { ended <- server.Serve(listener) }()
 	defer func() {
-		if stopErr := stopLab(server, lab); stopErr != nil {
+		if stopErr := errors.Join(stopLab(server, lab), release()); stopErr != nil {
 			err = errors.Join(err, stopErr)
 		}
 	}()
@@ -113,6 +108,20 @@ func (g *globals) lab(ctx context.Context, f labFlags, args []string) (err error
 	case err := <-ended:
 		return fmt.Errorf("serving: %w", err)
 	}
+}
+
+// openLab opens a lab, and keeps others out of its folder until the function that
+// it returns is called.
+func openLab(cfg s3lab.LabConfig) (*s3lab.Lab, func() error, error) {
+	release, err := lockLab(cfg.Dir)
+	if err != nil {
+		return nil, nil, err
+	}
+	lab, err := s3lab.Open(cfg)
+	if err != nil {
+		return nil, nil, errors.Join(err, release())
+	}
+	return lab, release, nil
 }
 
 // lockLab keeps other labs out of a lab's folder, until the function that it

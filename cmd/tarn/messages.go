@@ -190,8 +190,6 @@ func hintFor(err error) string {
 		return "Name one of those by --tier. Nothing was asked for, and nothing spent but the request that was refused, if there was one."
 	case errors.Is(err, tarn.ErrBusy):
 		return "Run the same command again later: it goes on with the rest."
-	case errors.Is(err, repo.ErrColdMetadata):
-		return "First limit the rule to the prefix archives/. Then thaw each object outside of archives/ (`aws s3api restore-object`), and when they are readable copy them onto themselves with `aws s3 cp --recursive --exclude 'archives/*' --storage-class STANDARD --force-glacier-transfer`."
 	case errors.Is(err, tarn.ErrCold):
 		return "`tarn thaw SNAPSHOT PATH` says what a readable copy of its archive costs, and asks for it; `tarn thaw --status` says when it is there."
 	case hintCloud(err) != "":

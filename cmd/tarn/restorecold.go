@@ -197,7 +197,7 @@ func (c *coldRestore) fetch(ctx context.Context) (frozen int64, err error) {
 	stop := c.showRestore(&cfg)
 	hints := collectHints(&cfg)
 	var ends []time.Time
-	if cfg.Access != nil {
+	if cfg.Access != nil && !cfg.DryRun {
 		ends = c.view.ends(c.needs)
 	}
 	res, err := restore.RunByExpiry(ctx, cfg, ends)

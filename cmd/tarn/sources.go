@@ -19,8 +19,8 @@ func (f backupFlags) sources(args []string) (list []scan.Config, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if f.splitDepth < 0 {
-		return nil, fmt.Errorf("--split-depth %d: want 0 or more", f.splitDepth)
+	if _, err := f.size(); err != nil {
+		return nil, err
 	}
 	var absent []error
 	for _, arg := range args {

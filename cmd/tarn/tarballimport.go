@@ -296,7 +296,7 @@ func (im *importing) unpack(ctx context.Context, c chosen, dir string) error {
 
 // store backs a folder up as the snapshot of a tarball.
 func (im *importing) store(ctx context.Context, c chosen, dir string) error {
-	f := backupFlags{archiveSize: "512MiB", host: im.f.host, tags: []string{importTag}}
+	f := backupFlags{packing: packing{archiveSize: "512MiB"}, host: im.f.host, tags: []string{importTag}}
 	cfg, err := im.backupConfig(f, im.o)
 	if err != nil {
 		return err

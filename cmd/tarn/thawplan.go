@@ -166,7 +166,7 @@ func (g *globals) noteFaster(p *cold.Plan, f thawFlags) {
 		return
 	}
 	if f.faster {
-		g.say("%s being thawed, in a tier that S3 does not tell. If the first is in one that is no slower, the rest is left alone, and no more than that request is paid for.", are(n))
+		g.say("%s being thawed, in a tier that S3 does not tell. It refuses, and bills, a request for one that is no slower: the first and the last are tried, and the rest is left alone if those are refused.", are(n))
 		return
 	}
 	g.say("%s being thawed already, in a tier that S3 does not tell; --faster asks for them in the tier %s, too.", are(n), strings.ToLower(f.tier))
@@ -252,7 +252,20 @@ func (g *globals) showPlan(v *coldView, p *cold.Plan, files, bytes int64) error 
 	if len(p.Ask) == 0 && v.prices == nil {
 		return nil
 	}
+	if len(p.Ask) == 0 {
+		g.sayReading(v, p)
+		return nil
+	}
 	return g.printOffers(v, p)
+}
+
+// sayReading says what reading costs where nothing has to be thawed.
+func (g *globals) sayReading(v *coldView, p *cold.Plan) {
+	b, what := p.Offers[0].Bill, "nothing more has to be thawed; reading it"
+	if p.Ready {
+		what = "reading what can be read now"
+	}
+	g.say("%s costs %s%s. Prices of %s", what, b.Total, detailOf(b), v.source())
 }
 
 // printOffers prints what each tier costs, part by part.
@@ -261,12 +274,7 @@ func (g *globals) printOffers(v *coldView, p *cold.Plan) error {
 	fmt.Fprintf(w, "TIER\tREADY IN\tRETRIEVAL\tREQUESTS\tCOPY FOR %s\tTRANSFER\tTOTAL\tAT MOST\t\n", strings.ToUpper(formatCount(int64(p.Days), "day", "days")))
 	for _, o := range p.Offers {
 		tier, wait := strings.ToLower(string(o.Tier)), "?"
-		if tier == "" {
-			tier, wait = "-", "now"
-			if p.Sum(cold.Thawing).Archives > 0 && !p.Ready {
-				wait = "?" // S3 does not tell
-			}
-		} else if o.Wait.To > 0 {
+		if o.Wait.To > 0 {
 			wait = formatWait(o.Wait)
 		}
 		cells := []string{"?", "?", "?", "?", "?", "?"}
@@ -279,7 +287,7 @@ func (g *globals) printOffers(v *coldView, p *cold.Plan) error {
 	if v.prices != nil {
 		g.say("Prices of %s The first %s a month that leave are free, and count as unused.", v.source(), formatBytes(v.prices.FreeTransfer))
 	}
-	if v.prices != nil && len(p.Ask) > 0 {
+	if v.prices != nil {
 		g.say("S3 ends copies at midnight (UTC), up to a day later than asked for: AT MOST has that day, and is what --max-cost is compared with.")
 	}
 	return err
@@ -292,7 +300,10 @@ func (g *globals) thaw(ctx context.Context, o *opened, p *cold.Plan, offer cold.
 		return cold.Result{}, err
 	}
 	res, err := g.thawBy(ctx, o.Storage(), p, offer, waited, u)
-	return res, errors.Join(err, release())
+	if releaseErr := release(); releaseErr != nil {
+		err = errors.Join(err, releaseErr)
+	}
+	return res, err
 }
 
 // thawBy is thaw by a storage; look has it look before it asks.
@@ -348,16 +359,20 @@ func (g *globals) spent(v *coldView, thawed *price.Usage) error {
 	if g.json {
 		return g.printJSON(map[string]any{"type": "cost", "requests": m.Count(), "bytes_down": m.Down, "total": bill.Total, "lines": orEmpty(bill.Lines)})
 	}
+	g.say("cost: %s, %s down: %s%s", formatCount(m.Count(), "request", "requests"), formatBytes(m.Down), bill.Total, detailOf(&bill))
+	return nil
+}
+
+// detailOf lists what a bill is made of, in parentheses; "" if that is one thing.
+func detailOf(b *price.Bill) string {
 	var parts []string
 	for _, group := range price.Groups {
-		if m := bill.Sum(group); !m.Free() {
+		if m := b.Sum(group); !m.Free() {
 			parts = append(parts, fmt.Sprintf("%s %s", group, m))
 		}
 	}
-	detail := ""
-	if len(parts) > 1 {
-		detail = " (" + strings.Join(parts, ", ") + ")"
+	if len(parts) < 2 {
+		return ""
 	}
-	g.say("cost: %s, %s down: %s%s", formatCount(m.Count(), "request", "requests"), formatBytes(m.Down), bill.Total, detail)
-	return nil
+	return " (" + strings.Join(parts, ", ") + ")"
 }

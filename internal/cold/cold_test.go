@@ -265,9 +265,9 @@ func TestPrices(t *testing.T) {
 			t.Errorf("%s: %.9f, want %.9f", p.Offers[i].Tier, got, want)
 		}
 	}
-	for i, want := range []float64{ // copies of a day more, the LISTs once more, and while waiting
-		200*.0025 + 2*.000025 + 8*24*hour + reading + (3+50*2)*.000005,
-		200*.02 + 2*.0001 + 8*24*hour + reading + (3+14*2)*.000005,
+	for i, want := range []float64{ // copies of a day more, the LISTs twice more, and while waiting
+		200*.0025 + 2*.000025 + 8*24*hour + reading + (3+51*2)*.000005,
+		200*.02 + 2*.0001 + 8*24*hour + reading + (3+15*2)*.000005,
 	} {
 		if got, _ := p.Offers[i].Most.Total.Rat().Float64(); got < want-1e-9 || got > want+1e-9 {
 			t.Errorf("%s: at most %.9f, want %.9f", p.Offers[i].Tier, got, want)

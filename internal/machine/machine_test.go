@@ -263,6 +263,28 @@ func TestUserDirs(t *testing.T) {
 	}
 }
 
+// TestDrill: what drills have proven is kept for each repository, and for its owner alone.
+func TestDrill(t *testing.T) {
+	d := Dirs{Config: filepath.Join(t.TempDir(), "tarn")}
+	if data, err := d.Drill("a"); data != nil || err != nil {
+		t.Errorf("before: %q, %v", data, err)
+	}
+	for _, text := range []string{"one", "two"} {
+		if err := d.KeepDrill("a", []byte(text)); err != nil {
+			t.Fatal(err)
+		}
+		if data, err := d.Drill("a"); string(data) != text || err != nil {
+			t.Errorf("kept %q: %q, %v", text, data, err)
+		}
+	}
+	if data, err := d.Drill("b"); data != nil || err != nil {
+		t.Errorf("of another repository: %q, %v", data, err)
+	}
+	if info, err := os.Stat(d.DrillPath("a")); err != nil || runtime.GOOS != "windows" && info.Mode().Perm() != 0o600 {
+		t.Errorf("%v, %v", info, err)
+	}
+}
+
 func FuzzIdentities(f *testing.F) {
 	id := newIdentity(f).String()
 	f.Add([]byte("# tarn key: 0001 abcd\n" + id + "\n"))
