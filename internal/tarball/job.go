@@ -92,7 +92,9 @@ func (j *job) step(ctx context.Context) (local, err error) {
 	}
 	j.event(Event{Kind: Listing})
 	known, err := j.known(ctx)
-	if err != nil {
+	if errors.Is(err, tarn.ErrCold) {
+		return fmt.Errorf("whether its archive is up to date is not known, since its hash has gone cold with it: let no lifecycle rule move %s: %w", SumSuffix, err), nil
+	} else if err != nil {
 		return nil, err
 	}
 	if known == nil {

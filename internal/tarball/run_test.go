@@ -147,9 +147,23 @@ func consistent(store *storagetest.Memory) error {
 }
 
 func TestChanges(t *testing.T) {
-	top := tree(t, map[string]string{"own": "1", "a/x": "2", "a/b/y": "3", "b/z": strings.Repeat("large", 1<<18), "_not/q": ""})
+	top := tree(t, map[string]string{"own": "1", "a/x": "2", "a/b/y": "3", "b/z": string(storagetest.Content(3, 5<<18)), "_not/q": ""})
 	b := newBench(t, top)
+	b.cfg.DryRun = true
+	most := map[string]int64{}
+	for _, m := range b.must().Made {
+		most[m.Key] = m.Size
+	}
+	if len(b.store.Keys()) > 0 {
+		t.Errorf("a dry run has stored %q", b.store.Keys())
+	}
+	b.cfg.DryRun = false
 	res := b.must()
+	for _, m := range res.Made {
+		if m.Size <= 0 || m.Size > most[m.Key] || m.Size != int64(len(b.store.Bytes(m.Key))) {
+			t.Errorf("%s has %d bytes, the dry run said %d at most", m.Key, m.Size, most[m.Key])
+		}
+	}
 	b.made(res, "disk/_files.tar.gz", "disk/_not.tar.gz", "disk/a.tar.gz", "disk/b.tar.gz")
 	if res.Files != 5 || res.Bytes != 3+5<<18 || res.Empty != 0 || res.Failed != 0 || res.Stored() == 0 {
 		t.Errorf("%+v", res)
