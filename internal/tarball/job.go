@@ -52,7 +52,7 @@ func (r *run) onDisk(rel string) string { return filepath.Join(r.path, filepath.
 
 // event tells what happens to the archive.
 func (j *job) event(e Event) {
-	e.Path, e.Key, e.Own = j.onDisk(j.dir), j.key.String(), j.key.OwnFiles
+	e.Path, e.Key, e.Own, e.File = j.onDisk(j.dir), j.key.String(), j.key.OwnFiles, j.key.Kind == File
 	if e.Files == 0 {
 		e.Files = j.listed.files + j.unlisted.files
 	}

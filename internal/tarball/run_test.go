@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/tarn-backup/tarn"
+	"github.com/tarn-backup/tarn/internal/storage"
 	"github.com/tarn-backup/tarn/internal/storage/storagetest"
 )
 
@@ -468,4 +469,23 @@ func TestSingleFile(t *testing.T) {
 	}
 	b.cfg.Path = link
 	b.made(b.must(), "disk/link")
+}
+
+// TestColdSum: whoever lets a lifecycle rule cool all of the bucket gets no
+// terabytes uploaded again, as with the script, but is told.
+func TestColdSum(t *testing.T) {
+	top := tree(t, map[string]string{"own": "1", "a/x": "2"})
+	b := newBench(t, top)
+	b.must()
+	b.store.SetCold()
+	sum := b.store.Bytes("disk/a.tar.gz.md5")
+	if _, err := b.store.Overwrite(t.Context(), "disk/a.tar.gz.md5", bytes.NewReader(sum), storage.PutOptions{Class: tarn.Glacier}); err != nil {
+		t.Fatal(err)
+	}
+	write(t, filepath.Join(top, "own"), "3")
+	res := b.must()
+	b.made(res, "disk/_files.tar.gz")
+	if res.Failed != 1 || len(b.problems) != 1 || !strings.Contains(b.problems[0], "its hash has gone cold") {
+		t.Errorf("%+v: %q", res, b.problems)
+	}
 }
