@@ -200,7 +200,7 @@ func TestScript(t *testing.T) {
 		keys       int
 	}{
 		{"odd0", odd, 0, 1}, {"odd1", odd, 1, 6}, {"odd2", odd, 2, 8}, {"odd3", odd, 3, 13}, {"many0", many, 0, 1}, {"many1", many, 1, 1},
-		{"empty0", empty, 0, 0}, {"empty1", empty, 1, 0}, {"slash", odd + "/", 0, 1}, {"deep/name", odd, 1, 6},
+		{"empty0", empty, 0, 0}, {"empty1", empty, 1, 0}, {"slash", odd + "/", 0, 1}, {"deep/name", odd, 0, 1},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			s := &scripted{t, s.e, s.store}
