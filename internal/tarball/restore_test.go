@@ -334,3 +334,34 @@ func TestVerify(t *testing.T) {
 		t.Errorf("with the data: %+v, %v, %q", res, err, fmt.Sprint(damages))
 	}
 }
+
+// Hard links come back as such, count as files of the hash, and a name whose file is
+// not wanted is reported.
+func TestHardLinks(t *testing.T) {
+	src := folder(t, map[string]string{"a": "one", "sub/c": "two"})
+	for _, name := range []string{"b", "sub/d"} {
+		if err := os.Link(filepath.Join(src, "a"), filepath.Join(src, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s := storagetest.NewMemory()
+	script(t, src, 0).put(t, s, "disk/x"+tarball.Suffix)
+	_, a := look(t, s)
+	dir := t.TempDir()
+	res, problems, err := restored(t, tarball.Restoring{Storage: s, Tarball: a, Overwrite: tarball.Changed}, dir)
+	if err != nil || len(problems) > 0 || !res.Proved || res.Files != 4 {
+		t.Fatalf("%+v, %v, %v", res.Findings, problems, err)
+	}
+	one, err := os.Stat(filepath.Join(dir, "x/a"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"x/b", "x/sub/d"} {
+		if other, err := os.Stat(filepath.Join(dir, name)); err != nil || !os.SameFile(one, other) {
+			t.Errorf("%s is no further name of x/a: %v", name, err)
+		}
+	}
+	if res, problems, err = restored(t, tarball.Restoring{Storage: s, Tarball: a, Paths: []string{"sub"}, Overwrite: tarball.Changed}, t.TempDir()); err != nil || len(problems) != 1 || problems["x/sub/d"] == nil || res.Written != 1 {
+		t.Errorf("without its file: %v, %v", problems, err)
+	}
+}
