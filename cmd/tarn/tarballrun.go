@@ -186,8 +186,11 @@ func (g *globals) showTarball(cfg *tarball.Config) (stop func()) {
 func tarballText(e tarball.Event) string {
 	path, key := `"`+printable(e.Path)+`"`, printable(e.Key)
 	of := "for directory " + path
-	if e.Own {
+	switch {
+	case e.Own:
 		of = "for files in path " + path
+	case e.File:
+		of = "for file " + path
 	}
 	switch e.Kind {
 	case tarball.Listing:

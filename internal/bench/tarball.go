@@ -49,11 +49,11 @@ func buildSources(dir string) error {
 	return copyTree(filepath.Join(strings.TrimSpace(string(goroot)), "src"), filepath.Join(dir, "go"))
 }
 
-// buildNotes makes 20,000 small texts in 10 folders.
+// buildNotes makes 20,000 small texts in 4 folders.
 func buildNotes(dir string) error {
 	text := newProse(9)
 	for i := range 20_000 {
-		path := filepath.Join(dir, fmt.Sprintf("folder%d", i%10), fmt.Sprintf("note%05d.txt", i))
+		path := filepath.Join(dir, fmt.Sprintf("folder%d", i%4), fmt.Sprintf("note%05d.txt", i))
 		if err := writeFile(path, text.file(), i); err != nil {
 			return err
 		}

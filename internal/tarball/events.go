@@ -26,6 +26,7 @@ type Event struct {
 	Path  string // on disk
 	Key   string // of the archive, or the file
 	Own   bool   // the files of the folder, without what lies below it
+	File  bool   // it is a single file, which has no archive
 	Files int64  // Found and later
 	Bytes int64  // of the files; with Uploaded, of the archive
 	Hash  MD5    // Hashed

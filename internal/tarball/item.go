@@ -213,6 +213,8 @@ func (r *run) readOnce(it *item, buf []byte) error {
 // open opens a file, and takes what it is by now into its entry.
 func (r *run) open(e *tarn.Entry) (*scan.File, error) {
 	r.opened.Add(1)
+	at := relative(e.Path)
+	r.Progress.current.Store(&at)
 	f, err := r.source.OpenFile(e.Path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, errGone

@@ -52,7 +52,7 @@ func (r *run) onDisk(rel string) string { return filepath.Join(r.path, filepath.
 
 // event tells what happens to the archive.
 func (j *job) event(e Event) {
-	e.Path, e.Key, e.Own = j.onDisk(j.dir), j.key.String(), j.key.OwnFiles
+	e.Path, e.Key, e.Own, e.File = j.onDisk(j.dir), j.key.String(), j.key.OwnFiles, j.key.Kind == File
 	if e.Files == 0 {
 		e.Files = j.listed.files + j.unlisted.files
 	}
@@ -92,7 +92,9 @@ func (j *job) step(ctx context.Context) (local, err error) {
 	}
 	j.event(Event{Kind: Listing})
 	known, err := j.known(ctx)
-	if err != nil {
+	if errors.Is(err, tarn.ErrCold) {
+		return fmt.Errorf("whether its archive is up to date is not known, since its hash has gone cold with it: let no lifecycle rule move %s: %w", SumSuffix, err), nil
+	} else if err != nil {
 		return nil, err
 	}
 	if known == nil {

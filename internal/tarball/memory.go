@@ -29,7 +29,7 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 // memory is what is known of the files of one archive from earlier runs, and
 // what this run will know.
 type memory struct {
-	path  string // "" if nothing is remembered
+	path  string
 	old   *remembered
 	out   *durable.File
 	w     *bufio.Writer
@@ -55,9 +55,7 @@ func (j *job) memory() *memory {
 			j.Log.Warn("what was remembered of earlier runs can't be read: every file is", "file", m.path, "error", err)
 		}
 	}
-	if j.DryRun {
-		m.path = ""
-	} else if m.err = durable.MkdirAll(j.Memory, 0o700); m.err == nil {
+	if m.err = durable.MkdirAll(j.Memory, 0o700); m.err == nil {
 		m.out, m.err = durable.Create(m.path, 0o600)
 	}
 	if m.out != nil {

@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/tarn-backup/tarn"
+	"github.com/tarn-backup/tarn/internal/storage"
 	"github.com/tarn-backup/tarn/internal/storage/storagetest"
 )
 
@@ -147,9 +148,23 @@ func consistent(store *storagetest.Memory) error {
 }
 
 func TestChanges(t *testing.T) {
-	top := tree(t, map[string]string{"own": "1", "a/x": "2", "a/b/y": "3", "b/z": strings.Repeat("large", 1<<18), "_not/q": ""})
+	top := tree(t, map[string]string{"own": "1", "a/x": "2", "a/b/y": "3", "b/z": string(storagetest.Content(3, 5<<18)), "_not/q": ""})
 	b := newBench(t, top)
+	b.cfg.DryRun = true
+	most := map[string]int64{}
+	for _, m := range b.must().Made {
+		most[m.Key] = m.Size
+	}
+	if len(b.store.Keys()) > 0 {
+		t.Errorf("a dry run has stored %q", b.store.Keys())
+	}
+	b.cfg.DryRun = false
 	res := b.must()
+	for _, m := range res.Made {
+		if m.Size <= 0 || m.Size > most[m.Key] || m.Size != int64(len(b.store.Bytes(m.Key))) {
+			t.Errorf("%s has %d bytes, the dry run said %d at most", m.Key, m.Size, most[m.Key])
+		}
+	}
 	b.made(res, "disk/_files.tar.gz", "disk/_not.tar.gz", "disk/a.tar.gz", "disk/b.tar.gz")
 	if res.Files != 5 || res.Bytes != 3+5<<18 || res.Empty != 0 || res.Failed != 0 || res.Stored() == 0 {
 		t.Errorf("%+v", res)
@@ -454,4 +469,23 @@ func TestSingleFile(t *testing.T) {
 	}
 	b.cfg.Path = link
 	b.made(b.must(), "disk/link")
+}
+
+// TestColdSum: whoever lets a lifecycle rule cool all of the bucket gets no
+// terabytes uploaded again, as with the script, but is told.
+func TestColdSum(t *testing.T) {
+	top := tree(t, map[string]string{"own": "1", "a/x": "2"})
+	b := newBench(t, top)
+	b.must()
+	b.store.SetCold()
+	sum := b.store.Bytes("disk/a.tar.gz.md5")
+	if _, err := b.store.Overwrite(t.Context(), "disk/a.tar.gz.md5", bytes.NewReader(sum), storage.PutOptions{Class: tarn.Glacier}); err != nil {
+		t.Fatal(err)
+	}
+	write(t, filepath.Join(top, "own"), "3")
+	res := b.must()
+	b.made(res, "disk/_files.tar.gz")
+	if res.Failed != 1 || len(b.problems) != 1 || !strings.Contains(b.problems[0], "its hash has gone cold") {
+		t.Errorf("%+v: %q", res, b.problems)
+	}
 }

@@ -356,3 +356,62 @@ func TestClasses(t *testing.T) {
 	}
 	s.takesOver("script", "tarn", top, 1)
 }
+
+// TestNothingHalfIsLeft: an upload that is given up leaves no parts behind, and
+// what is there of the archive stays.
+func TestNothingHalfIsLeft(t *testing.T) {
+	t.Parallel()
+	lab := s3lab.New(s3lab.Config{})
+	lab.CreateBucket("tarn")
+	server := httptest.NewServer(lab)
+	t.Cleanup(server.Close)
+	s, err := s3.Open(t.Context(), s3.Config{Bucket: "tarn", Endpoint: server.URL, Region: "us-east-1", AccessKey: "lab", SecretKey: "labsecret"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	top := t.TempDir()
+	write := func(seed uint64, size int) {
+		if err := os.WriteFile(filepath.Join(top, "large"), storagetest.Content(seed, size), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(1, 1<<20)
+	cfg := tarball.Config{Storage: s, Name: "n", Path: top, Class: tarn.Glacier, Now: time.Now}
+	if _, err := tarball.Run(t.Context(), cfg); err != nil {
+		t.Fatal(err)
+	}
+	there := func() (all []storage.Object) {
+		for o, err := range s.List(t.Context(), "n/") {
+			if err != nil {
+				t.Fatal(err)
+			}
+			all = append(all, o)
+		}
+		return all
+	}
+	before := there()
+	write(2, 90<<20)
+	cfg.MaxSize = 70 << 20
+	res, err := tarball.Run(t.Context(), cfg)
+	if err != nil || res.Failed != 1 || res.Problems != 1 {
+		t.Errorf("%+v, %v", res, err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cfg.MaxSize = 0
+	cfg.Progress = new(tarball.Progress)
+	go func() {
+		for cfg.Progress.Read().Stored == 0 {
+			time.Sleep(time.Millisecond)
+		}
+		cancel()
+	}()
+	if res, err := tarball.Run(ctx, cfg); err == nil && ctx.Err() != nil {
+		t.Logf("it was done before it was interrupted: %+v", res)
+	} else if !slices.Equal(before, there()) {
+		t.Errorf("%v, and %+v is there of an upload that did not end", err, there())
+	}
+	cancel()
+	if n := lab.Uploads(); n != 0 {
+		t.Errorf("%d unfinished uploads are left", n)
+	}
+}

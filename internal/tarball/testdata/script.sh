@@ -12,7 +12,7 @@ backup_name=$2
 root_path=$3
 split_depth=$4
 storage_class=$5
-chunk_size_mb=5
+chunk_size_mb=$((1024 * 1024 / 10000 + 1))
 
 msg() { echo "$*" >&2; }
 die() { msg "$*"; exit 1; }
