@@ -19,6 +19,7 @@ import (
 
 	"github.com/tarn-backup/tarn"
 	"github.com/tarn-backup/tarn/internal/restore"
+	"github.com/tarn-backup/tarn/internal/storage"
 	"github.com/tarn-backup/tarn/internal/storage/storagetest"
 	"github.com/tarn-backup/tarn/internal/tarball"
 )
@@ -304,6 +305,11 @@ func TestVerify(t *testing.T) {
 	stored{sum: good.sum, list: good.list}.put(t, s, "disk/stale"+tarball.Suffix)
 	at = at.Add(time.Second)
 	stored{archive: good.archive}.put(t, s, "disk/stale"+tarball.Suffix)
+	put("cooled", stored{archive: good.archive, list: good.list})
+	s.SetCold()
+	if _, err := s.Put(t.Context(), "disk/cooled"+tarball.Suffix+tarball.SumSuffix, bytes.NewReader(good.sum), storage.PutOptions{Class: tarn.Glacier}); err != nil {
+		t.Fatal(err)
+	}
 	b, err := tarball.Look(t.Context(), s, "disk", now)
 	if err != nil {
 		t.Fatal(err)
@@ -314,10 +320,10 @@ func TestVerify(t *testing.T) {
 	}}
 	res, err := v.Verify(t.Context())
 	want := []string{
-		"between.tar.gz: its", "interrupted.tar.gz: neither", "stale.tar.gz: the", "unsorted.tar.gz.txt: \"a\"",
+		"between.tar.gz: its", "cooled.tar.gz.md5: it", "interrupted.tar.gz: neither", "stale.tar.gz: the", "unsorted.tar.gz.txt: \"a\"",
 		"orphan.tar.gz.md5: there", "orphan.tar.gz.txt: there",
 	}
-	if err != nil || !slices.Equal(damages, want) || res.Damages != len(want) || res.Tarballs != 5 {
+	if err != nil || !slices.Equal(damages, want) || res.Damages != len(want) || res.Tarballs != 6 {
 		t.Errorf("%q\n%+v, %v", damages, res, err)
 	}
 	reads := 0
@@ -330,7 +336,7 @@ func TestVerify(t *testing.T) {
 		t.Errorf("%d archives were read", reads)
 	}
 	v.Data, damages = true, nil
-	if res, err = v.Verify(t.Context()); err != nil || res.Read != 5 || res.Proved != 1 {
+	if res, err = v.Verify(t.Context()); err != nil || res.Read != 6 || res.Proved != 1 {
 		t.Errorf("with the data: %+v, %v, %q", res, err, fmt.Sprint(damages))
 	}
 }
