@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync/atomic"
 
@@ -175,7 +174,7 @@ func (im *importing) price(p *cold.Plan) error {
 			return err
 		}
 	} else if !im.quiet {
-		im.say("to read once, and store in %s as at most as much: %s", printable(im.o.location), formatCount(int64(len(im.job.left)), "tarball", "tarballs"))
+		im.say("to read once, and to store in %s as about as much: %s", printable(im.o.location), formatCount(int64(len(im.job.left)), "tarball", "tarballs"))
 		im.printNeeds()
 		im.reportCost(m, cost, true)
 	}
@@ -336,119 +335,4 @@ func removeTree(dir string) error {
 		return nil
 	})
 	return os.RemoveAll(dir)
-}
-
-// coverDoc is what a folder has of a tarball.
-type coverDoc struct {
-	Type    string `json:"type"`
-	Tarball string `json:"tarball"`
-	Covered bool   `json:"covered"`
-	tarball.Compared
-	Size int64 `json:"size"`
-	// Free is from when on the tarball can be deleted at no further cost.
-	Free string `json:"free_from"`
-	Why  string `json:"why,omitempty"`
-}
-
-// coveredBy says what of the tarballs a folder still has.
-func (g *globals) coveredBy(ctx context.Context, v *tarballView, source string) error {
-	path, err := filepath.Abs(source)
-	if err != nil {
-		return fmt.Errorf("finding %s: %w", source, err)
-	}
-	covered, owed := 0, price.Usage{}
-	for _, t := range v.Archives {
-		d, err := g.cover(ctx, v, t, path)
-		if err != nil {
-			return err
-		}
-		if d.Covered {
-			covered++
-			if err := v.owed(t, g, &owed); err != nil {
-				return err
-			}
-		}
-		if g.json {
-			if err := g.printJSON(d); err != nil {
-				return err
-			}
-			continue
-		}
-		if d.Covered {
-			g.say("%s: covered, %s as backed up; can be deleted at no further cost from %s on", printable(d.Tarball), formatCount(d.Files, "file", "files"), d.Free)
-		} else {
-			g.say("%s: not covered: %s", printable(d.Tarball), d.Why)
-		}
-	}
-	return g.reportCovered(v, source, covered, owed)
-}
-
-func (g *globals) reportCovered(v *tarballView, source string, covered int, owed price.Usage) error {
-	if !g.json {
-		g.say("`tarn backup %s` covers %d of %s: nothing of those has to be thawed or read", source, covered, formatCount(int64(len(v.Archives)), "tarball", "tarballs"))
-		if v.prices != nil && covered > 0 {
-			b, err := v.prices.Bill(owed, 0)
-			if err != nil {
-				return err
-			}
-			g.say("deleting the covered ones now would still cost %s for the minimum days of their classes", b.Total)
-		}
-		if len(v.Older) > 0 {
-			g.say("note: %s of tarballs are kept, too; those hold what was backed up before", formatCount(int64(len(v.Older)), "older version", "older versions"))
-		}
-	}
-	if covered < len(v.Archives) {
-		return errProblems
-	}
-	return nil
-}
-
-// cover compares one tarball with the folder. That of a split depth of 0 names
-// the folder itself.
-func (g *globals) cover(ctx context.Context, v *tarballView, t *tarball.Tarball, path string) (d coverDoc, err error) {
-	d = coverDoc{Type: "cover", Tarball: t.Title(), Size: t.Body.Size, Free: t.Body.Modified.Local().Format("2006-01-02")}
-	if v.prices != nil {
-		d.Free = t.Body.Free(v.prices.Classes[t.Body.Class].MinimumDays).Local().Format("2006-01-02")
-	}
-	folders := []string{path}
-	if t.Key.Dir == filepath.Base(path) && !t.Key.OwnFiles {
-		folders = append(folders, filepath.Dir(path))
-	}
-	for _, folder := range slices.Backward(folders) {
-		root, err := os.OpenRoot(folder)
-		if err != nil {
-			return d, fmt.Errorf("opening %s: %w", folder, err)
-		}
-		d.Compared, err = t.Compare(ctx, v.s, root)
-		root.Close()
-		switch {
-		case errors.Is(err, tarball.ErrNothingBeside):
-			d.Why = tarball.ErrNothingBeside.Error()
-			return d, nil
-		case err != nil:
-			return d, err
-		}
-		if d.Covered = d.Same; d.Covered || d.Files > 0 {
-			break
-		}
-	}
-	switch {
-	case d.Missing > 0:
-		d.Why = fmt.Sprintf("%d of its %d files are not in the folder", d.Missing, d.Missing+d.Files)
-	case !d.Covered:
-		d.Why = "the content of a file is another by now"
-	}
-	return d, nil
-}
-
-// owed adds what deleting a tarball now would still cost.
-func (v *tarballView) owed(t *tarball.Tarball, g *globals, u *price.Usage) error {
-	if v.prices == nil {
-		return nil
-	}
-	o, err := v.prices.Owed(t.Body.Class, 1, t.Body.Size, g.now().Sub(t.Body.Modified))
-	if err == nil {
-		u.Add(o)
-	}
-	return err
 }

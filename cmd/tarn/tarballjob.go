@@ -44,13 +44,18 @@ type tarballJob struct {
 	// more, if set, says what else the job costs beside a plan, and whether it may go on.
 	more func(p *cold.Plan) error
 	// do reads one. Its problems are its own to print; errProblems says that there were some.
-	do    func(ctx context.Context, c chosen) error
-	usage price.Usage // of thaws, beside their requests
-	acted bool
+	do func(ctx context.Context, c chosen) error
+	// report, if set, sums up in the end.
+	report func()
+	usage  price.Usage // of thaws, beside their requests
+	acted  bool
 }
 
 func (j *tarballJob) run(ctx context.Context) error {
 	err := j.all(ctx)
+	if j.report != nil && !j.dryRun && (err == nil || err == errProblems) {
+		j.report()
+	}
 	if !j.acted {
 		return err
 	}

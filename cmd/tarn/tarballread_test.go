@@ -264,7 +264,7 @@ func TestTarballImport(t *testing.T) {
 		t.Fatal(err)
 	}
 	e2e.Write(t, p.path("src", "photos", "2"), []byte("other\n"))
-	contains(t, imported(exitProblems, "--source", "src"), "docs: not covered: 1 of its 3 files", "photos: not covered: the content of a file is another", "_files: covered", "covers 1 of 3")
+	contains(t, imported(exitProblems, "--source", "src"), "docs: not covered: the folder lacks 1 of its 3 files", "photos: not covered: the content of a file is another", "_files: covered", "covers 1 of 3")
 	p.must("init", "-q", "--repo", p.path("repo"))
 	contains(t, imported(exitFailed), "nothing was read or stored", "--yes", "docs: read and store")
 	contains(t, imported(exitDone, "--dry-run"), "photos: read and store")

@@ -109,7 +109,7 @@ func (g *globals) tarballRestore(ctx context.Context, at *tarballPlace, f tarbal
 			return err
 		}
 	}
-	r.job = &tarballJob{globals: g, view: v, flags: f.tarballWait, dryRun: f.dryRun, left: list, do: r.one}
+	r.job = &tarballJob{globals: g, view: v, flags: f.tarballWait, dryRun: f.dryRun, left: list, do: r.one, report: r.report}
 	if !f.dryRun {
 		if r.target, err = restore.OpenTarget(f.target, restore.TargetOptions{Replace: policy != restore.Never, Logger: g.log}); err != nil {
 			return err
@@ -121,7 +121,6 @@ func (g *globals) tarballRestore(ctx context.Context, at *tarballPlace, f tarbal
 		for _, w := range r.target.Warnings() {
 			g.log.Warn("not all of the metadata could be set", "what", w.What, "path", w.Path, "times", w.Count, "error", w.Err)
 		}
-		r.report()
 	}
 	return err
 }

@@ -35,20 +35,9 @@ func (g *globals) tarballVerify(ctx context.Context, at *tarballPlace, args []st
 	if err != nil {
 		return err
 	}
-	tarballs := v.Archives
-	if len(args) > 0 {
-		tarballs = nil
-	}
-	for _, arg := range args {
-		list, err := v.choose(arg, "")
-		if err != nil {
-			return err
-		}
-		for _, c := range list {
-			if c.tarball != nil {
-				tarballs = append(tarballs, c.tarball)
-			}
-		}
+	tarballs, err := v.verified(args)
+	if err != nil {
+		return err
 	}
 	var total int64
 	for _, t := range tarballs {
@@ -65,25 +54,8 @@ func (g *globals) tarballVerify(ctx context.Context, at *tarballPlace, args []st
 				map[string]any{"type": "progress", "bytes": n, "total_bytes": total}
 		})
 	}
-	advice := ""
 	res, err := tarball.Verifying{
-		Storage: v.s, Bucket: v.Bucket, Tarballs: tarballs, Data: read, Progress: func(n int64) { done.Add(n) },
-		Report: func(d tarball.Damage) {
-			if g.json {
-				g.printJSON(map[string]any{"type": "damage", "key": d.Key, "file": d.File, "problem": d.Problem, "advice": d.Advice})
-				return
-			}
-			what := printable(d.Key)
-			if d.File != "" {
-				what += ": " + printable(d.File)
-			}
-			line := fmt.Sprintf("tarn: %s: %s", what, d.Problem)
-			if d.Advice != advice {
-				advice = d.Advice
-				line += "\n      " + advice
-			}
-			bar.print(g, line)
-		},
+		Storage: v.s, Bucket: v.Bucket, Tarballs: tarballs, Data: read, Progress: func(n int64) { done.Add(n) }, Report: g.damageOf(&bar),
 	}.Verify(ctx)
 	if bar != nil {
 		bar.stop()
@@ -122,4 +94,44 @@ func (g *globals) reportTarballVerify(v *tarballView, res *tarball.Verified, rea
 	}
 	g.say("no damage found")
 	return nil
+}
+
+// verified are the tarballs that are verified: those named, or all.
+func (v *tarballView) verified(args []string) (tarballs []*tarball.Tarball, err error) {
+	if len(args) == 0 {
+		return v.Archives, nil
+	}
+	for _, arg := range args {
+		list, err := v.choose(arg, "")
+		if err != nil {
+			return nil, err
+		}
+		for _, c := range list {
+			if c.tarball != nil {
+				tarballs = append(tarballs, c.tarball)
+			}
+		}
+	}
+	return tarballs, nil
+}
+
+// damageOf prints damage as it is found, and what to do about several once.
+func (g *globals) damageOf(bar **progress) func(d tarball.Damage) {
+	advice := ""
+	return func(d tarball.Damage) {
+		if g.json {
+			g.printJSON(map[string]any{"type": "damage", "key": d.Key, "file": d.File, "problem": d.Problem, "advice": d.Advice})
+			return
+		}
+		what := printable(d.Key)
+		if d.File != "" {
+			what += ": " + printable(d.File)
+		}
+		line := fmt.Sprintf("tarn: %s: %s", what, d.Problem)
+		if d.Advice != advice {
+			advice = d.Advice
+			line += "\n      " + advice
+		}
+		(*bar).print(g, line)
+	}
 }

@@ -35,6 +35,9 @@ type Tarball struct {
 	// Stale says that an .md5 or .txt is there that is older than the archive: the
 	// upload ended between them.
 	Stale bool
+	// Cooled are .md5 and .txt that can't be read before a thaw, as a lifecycle rule
+	// makes them. Sum and List don't have them.
+	Cooled []Object
 }
 
 // Bucket is what there is of one backup.
@@ -171,6 +174,12 @@ func (b *Bucket) archives(k Key, list []Object, history map[string][]Object) {
 		// uploads as hashes and lists, each has its own.
 		if a.Sum == nil && a.List == nil && !o.Latest && len(sums) == len(list) && len(lists) == len(list) {
 			a.Sum, a.List = &sums[i], &lists[i]
+		}
+		for _, side := range []**Object{&a.Sum, &a.List} {
+			if *side != nil && !(*side).Readable() {
+				a.Cooled = append(a.Cooled, **side)
+				*side = nil
+			}
 		}
 		if o.State != cold.Warm {
 			b.Cold++

@@ -19,6 +19,7 @@ import (
 
 	"github.com/tarn-backup/tarn"
 	"github.com/tarn-backup/tarn/internal/restore"
+	"github.com/tarn-backup/tarn/internal/storage"
 	"github.com/tarn-backup/tarn/internal/storage/storagetest"
 	"github.com/tarn-backup/tarn/internal/tarball"
 )
@@ -304,6 +305,11 @@ func TestVerify(t *testing.T) {
 	stored{sum: good.sum, list: good.list}.put(t, s, "disk/stale"+tarball.Suffix)
 	at = at.Add(time.Second)
 	stored{archive: good.archive}.put(t, s, "disk/stale"+tarball.Suffix)
+	put("cooled", stored{archive: good.archive, list: good.list})
+	s.SetCold()
+	if _, err := s.Put(t.Context(), "disk/cooled"+tarball.Suffix+tarball.SumSuffix, bytes.NewReader(good.sum), storage.PutOptions{Class: tarn.Glacier}); err != nil {
+		t.Fatal(err)
+	}
 	b, err := tarball.Look(t.Context(), s, "disk", now)
 	if err != nil {
 		t.Fatal(err)
@@ -314,10 +320,10 @@ func TestVerify(t *testing.T) {
 	}}
 	res, err := v.Verify(t.Context())
 	want := []string{
-		"between.tar.gz: its", "interrupted.tar.gz: neither", "stale.tar.gz: the", "unsorted.tar.gz.txt: \"a\"",
+		"between.tar.gz: its", "cooled.tar.gz.md5: it", "interrupted.tar.gz: neither", "stale.tar.gz: the", "unsorted.tar.gz.txt: \"a\"",
 		"orphan.tar.gz.md5: there", "orphan.tar.gz.txt: there",
 	}
-	if err != nil || !slices.Equal(damages, want) || res.Damages != len(want) || res.Tarballs != 5 {
+	if err != nil || !slices.Equal(damages, want) || res.Damages != len(want) || res.Tarballs != 6 {
 		t.Errorf("%q\n%+v, %v", damages, res, err)
 	}
 	reads := 0
@@ -330,7 +336,38 @@ func TestVerify(t *testing.T) {
 		t.Errorf("%d archives were read", reads)
 	}
 	v.Data, damages = true, nil
-	if res, err = v.Verify(t.Context()); err != nil || res.Read != 5 || res.Proved != 1 {
+	if res, err = v.Verify(t.Context()); err != nil || res.Read != 6 || res.Proved != 1 {
 		t.Errorf("with the data: %+v, %v, %q", res, err, fmt.Sprint(damages))
+	}
+}
+
+// Hard links come back as such, count as files of the hash, and a name whose file is
+// not wanted is reported.
+func TestHardLinks(t *testing.T) {
+	src := folder(t, map[string]string{"a": "one", "sub/c": "two"})
+	for _, name := range []string{"b", "sub/d"} {
+		if err := os.Link(filepath.Join(src, "a"), filepath.Join(src, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s := storagetest.NewMemory()
+	script(t, src, 0).put(t, s, "disk/x"+tarball.Suffix)
+	_, a := look(t, s)
+	dir := t.TempDir()
+	res, problems, err := restored(t, tarball.Restoring{Storage: s, Tarball: a, Overwrite: tarball.Changed}, dir)
+	if err != nil || len(problems) > 0 || !res.Proved || res.Files != 4 {
+		t.Fatalf("%+v, %v, %v", res.Findings, problems, err)
+	}
+	one, err := os.Stat(filepath.Join(dir, "x/a"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"x/b", "x/sub/d"} {
+		if other, err := os.Stat(filepath.Join(dir, name)); err != nil || !os.SameFile(one, other) {
+			t.Errorf("%s is no further name of x/a: %v", name, err)
+		}
+	}
+	if res, problems, err = restored(t, tarball.Restoring{Storage: s, Tarball: a, Paths: []string{"sub"}, Overwrite: tarball.Changed}, t.TempDir()); err != nil || len(problems) != 1 || problems["x/sub/d"] == nil || res.Written != 1 {
+		t.Errorf("without its file: %v, %v", problems, err)
 	}
 }

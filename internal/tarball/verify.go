@@ -50,6 +50,7 @@ type Verified struct {
 const (
 	adviceAgain  = "Run `tarn tarball` on the folder again: it stores the archive, its hash and its list anew."
 	adviceOrphan = "Nothing needs it. Delete it, or put the archive back from an older version."
+	adviceCold   = "Limit the rule to keys that end in .tar.gz, thaw the object with `aws s3api restore-object`, and copy it onto itself in STANDARD."
 	adviceRead   = "Restore what can be read; `tarn tarball list --versions` shows older versions."
 )
 
@@ -123,7 +124,11 @@ func (v Verifying) look(ctx context.Context, t *Tarball) (l looked, err error) {
 	if t.Body.Size < smallest {
 		damaged(key, fmt.Sprintf("%d bytes are no archive", t.Body.Size), adviceAgain)
 	}
+	for _, o := range t.Cooled {
+		damaged(o.Key, fmt.Sprintf("it lies in %s, where it can't be read: a lifecycle rule has moved it", o.Class), adviceCold)
+	}
 	switch {
+	case len(t.Cooled) > 0:
 	case t.Stale:
 		damaged(key, "the .md5 or .txt beside it is older: the upload was interrupted, or the archive was overwritten", adviceAgain)
 	case t.Sum == nil && t.List == nil:
