@@ -51,9 +51,6 @@ type Key struct {
 	Used    time.Time // zero if never
 }
 
-// maxKeys is how many a user may have.
-const maxKeys = 2
-
 // Keys lists the access keys of a user.
 func (a *Account) Keys(ctx context.Context, user string) (list []Key, err error) {
 	out, err := a.IAM.ListAccessKeys(ctx, &iam.ListAccessKeysInput{UserName: &user})
