@@ -55,7 +55,7 @@ func parse() options {
 	flag.StringVar(&o.dir, "dir", filepath.Join(os.TempDir(), "tarn-bench"), "folder for sets, repositories and restores")
 	flag.StringVar(&o.tarn, "tarn", "bin/tarn", "the program to measure")
 	flag.StringVar(&o.out, "out", "", "page whose table is replaced, such as docs/benchmarks.md; else it is printed only")
-	flag.IntVar(&o.runs, "runs", 3, "rounds")
+	flag.IntVar(&o.runs, "runs", 3, "rounds; 0, with -resume, prints what was measured")
 	flag.StringVar(&tools, "tools", "", "tools to run, by the first word of their names (default: all that are there)")
 	flag.StringVar(&sets, "sets", "data,small", "data sets")
 	flag.BoolVar(&o.s3, "s3", true, "also back up to S3 on loopback (needs versitygw)")

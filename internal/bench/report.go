@@ -54,7 +54,7 @@ func (b *bench) memory(tool, set string) int64 {
 // report prints the tables, and puts them into the page if one is named.
 func (b *bench) report(w io.Writer) error {
 	var out bytes.Buffer
-	fmt.Fprintf(&out, "Measured on %s: %s, %d rounds of `make bench`.\n\n", strings.Join(b.dates, ", "), machine(), b.runs)
+	fmt.Fprintf(&out, "Measured on %s: %s, %d rounds of `make bench`.\n\n", strings.Join(b.dates, ", "), machine(), b.rounds(""))
 	for i, v := range slices.Concat(b.versions, b.absent) {
 		fmt.Fprintf(&out, "- %s", v)
 		if i < len(b.versions) {
@@ -80,18 +80,23 @@ func (b *bench) report(w io.Writer) error {
 	return replace(b.out, "bench", out.String())
 }
 
-// fewer says so of a tool that was not in each round.
-func (b *bench) fewer(tool string) string {
+// rounds returns in how many rounds a tool was, or with no name the most that any was in.
+func (b *bench) rounds(tool string) int {
 	rounds := 0
 	for k, all := range b.results {
-		if k.tool == tool {
+		if tool == "" || k.tool == tool {
 			rounds = max(rounds, len(all))
 		}
 	}
-	if rounds == b.runs {
-		return ""
+	return rounds
+}
+
+// fewer says so of a tool that was not in each round.
+func (b *bench) fewer(tool string) string {
+	if n, of := b.rounds(tool), b.rounds(""); n < of {
+		return fmt.Sprintf(" (in %d of %d rounds)", n, of)
 	}
-	return fmt.Sprintf(" (in %d of %d rounds)", rounds, b.runs)
+	return ""
 }
 
 func (b *bench) table(out io.Writer, set string) {
