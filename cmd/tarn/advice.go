@@ -35,7 +35,7 @@ func hintS3(err error) string {
 	case errors.As(err, new(*net.OpError)):
 		return "Look at the network, at the name of the server (--s3-endpoint, AWS_ENDPOINT_URL_S3) and at the region (--aws-region)."
 	case errors.Is(err, tarn.ErrDenied):
-		return "Look at what the policy of the credentials (--aws-profile, AWS_PROFILE, AWS_ACCESS_KEY_ID) allows: tarn needs s3:ListBucket of the bucket, s3:GetObject and s3:PutObject of its objects."
+		return "Look at what the policy of the credentials (--aws-profile, AWS_PROFILE, AWS_ACCESS_KEY_ID) allows: tarn needs s3:ListBucket of the bucket, s3:GetObject and s3:PutObject of its objects, s3:RestoreObject for a thaw. `tarn cloud policy` prints it all."
 	}
 	return ""
 }

@@ -166,7 +166,10 @@ func (c *clouds) consent(plan *guard.Plan, yes bool) error {
 		return nil
 	}
 	answer, err := ask("Go on? [y/N] ")
-	if answer = strings.ToLower(strings.TrimSpace(answer)); err == nil && (answer == "y" || answer == "yes") {
+	if err != nil {
+		return hinted{fmt.Errorf("there is no terminal to ask on: %w", guard.ErrRefused), "Add --yes to go on without a question."}
+	}
+	if answer = strings.ToLower(strings.TrimSpace(answer)); answer == "y" || answer == "yes" {
 		return nil
 	}
 	return hinted{fmt.Errorf("not carried out: %w", guard.ErrRefused), "Answer y, or add --yes to go on without a question."}

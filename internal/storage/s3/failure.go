@@ -1,6 +1,7 @@
 package s3
 
 import (
+	"cmp"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -24,7 +25,8 @@ type failure struct {
 	kind     error // the sentinel that callers know it by, or nil
 	mark     error // one of this package's sentinels, which the text does not repeat, or nil
 	hint     string
-	status   int // of HTTP; 0 without an answer
+	action   string // the permission of IAM that the request takes
+	status   int    // of HTTP; 0 without an answer
 	code     string
 	message  string
 	cause    error
@@ -42,6 +44,9 @@ func (f *failure) Error() string {
 	if f.hint != "" {
 		parts = append(parts, f.hint)
 	}
+	if f.lacksPermission() {
+		parts = append(parts, "the credentials lack "+f.action)
+	}
 	switch {
 	case f.code != "" && f.message != "":
 		parts = append(parts, fmt.Sprintf("the server says %s: %s", f.code, f.message))
@@ -54,6 +59,28 @@ func (f *failure) Error() string {
 		parts = append(parts, fmt.Sprintf("after %d attempts", f.attempts))
 	}
 	return strings.Join(parts, ": ")
+}
+
+// lacksPermission reports whether a policy is why the request was refused. An
+// answer to a HEAD has no code.
+func (f *failure) lacksPermission() bool {
+	return f.kind == tarn.ErrDenied && f.action != "" && f.status == http.StatusForbidden && (f.code == "AccessDenied" || f.code == "Forbidden" || f.code == "")
+}
+
+// actions are the permissions that operations take whose names are others.
+var actions = map[string]string{
+	"HeadObject": "GetObject", "ListObjectsV2": "ListBucket",
+	"CreateMultipartUpload": "PutObject", "UploadPart": "PutObject", "CompleteMultipartUpload": "PutObject",
+}
+
+// actionOf is the permission of IAM that the request of an error takes; "" if
+// the error is of none.
+func actionOf(err error) string {
+	op, ok := errors.AsType[*smithy.OperationError](err)
+	if !ok {
+		return ""
+	}
+	return "s3:" + cmp.Or(actions[op.Operation()], op.Operation())
 }
 
 // plain returns the text of an error without the SDK's layers around it.
@@ -100,7 +127,7 @@ func (s *Storage) classify(err error) *failure {
 	if f, ok := errors.AsType[*failure](err); ok {
 		return f
 	}
-	f := &failure{cause: err}
+	f := &failure{cause: err, action: actionOf(err)}
 	if resp, ok := errors.AsType[*awshttp.ResponseError](err); ok && resp.Response != nil && resp.Response.Response != nil {
 		f.status = resp.HTTPStatusCode()
 	}

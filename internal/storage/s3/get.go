@@ -93,7 +93,7 @@ func (r *reader) open() error {
 		return r.beyond()
 	}
 	if err != nil {
-		return err
+		return r.s.absent(r.ctx, r.name, err)
 	}
 	total, err := r.total(out)
 	if err != nil {

@@ -69,7 +69,7 @@ func (s *Storage) head(ctx context.Context, name string) (head, error) {
 		return err
 	})
 	if err != nil {
-		return head{}, s.reason(ctx, name, err)
+		return head{}, s.absent(ctx, name, s.reason(ctx, name, err))
 	}
 	h := head{Object: storage.Object{Key: name, Size: *out.ContentLength, Class: class(string(out.StorageClass))}}
 	// Of a checksum of checksums neither the form nor the sense is the same.
