@@ -179,7 +179,7 @@ func TestCloudLife(t *testing.T) {
 func TestCloudAsks(t *testing.T) {
 	p := deployer(t, storagetest.Moto(t).URL)
 	code, _, errs := p.run("cloud", "deploy")
-	if code != exitFailed || !strings.Contains(errs, "Add --yes") {
+	if code != exitFailed || !strings.Contains(errs, "dd --yes") {
 		t.Errorf("%d %s", code, errs)
 	}
 	if code, _, errs := p.run("cloud", "status"); code != exitFailed || !strings.Contains(errs, "no such stack") {
@@ -283,7 +283,7 @@ func TestNewcomers(t *testing.T) {
 			"</StackStatus><CreationTime>2026-01-02T03:04:05Z</CreationTime></member></Stacks>"
 	}
 	const none = "ValidationError|Stack with id tarn does not exist"
-	ours := "<TemplateBody>Metadata: {Tarn: {StorageClass: STANDARD, Prefix: tarn, Users: 1, ObjectLockMode: GOVERNANCE}}</TemplateBody>"
+	ours := "<TemplateBody>Metadata: {Tarn: {StorageClass: STANDARD, Prefix: tarn, Users: 1, ObjectLockMode: GOVERNANCE}}\nResources: {BackupBucket: {Type: AWS::S3::Bucket}}</TemplateBody>"
 	failed := "<StackEvents/>||<StackEvents><member><EventId>2</EventId><LogicalResourceId>tarn</LogicalResourceId><ResourceType>AWS::CloudFormation::Stack</ResourceType>" +
 		"<Timestamp>2026-01-02T03:04:05Z</Timestamp><ResourceStatus>ROLLBACK_COMPLETE</ResourceStatus></member><member><EventId>1</EventId><LogicalResourceId>%s</LogicalResourceId>" +
 		"<ResourceType>%s</ResourceType><Timestamp>2026-01-02T03:04:04Z</Timestamp><ResourceStatus>CREATE_FAILED</ResourceStatus><ResourceStatusReason>%s</ResourceStatusReason></member></StackEvents>"
@@ -327,8 +327,9 @@ func TestNewcomers(t *testing.T) {
 		"a name that is none": {"http://127.0.0.1:1", nil, []string{"--stack", "my_stack"}, []string{`stack "my_stack"`, "--stack"}},
 		"too many machines":   {says(map[string]string{"GetTemplate": none, "DescribeStacks": none}), nil, []string{"--machine", "2"}, []string{"machine 2: the stack has 1 user", "--users 2"}},
 		"a replacement": {says(map[string]string{"GetTemplate": ours, "DescribeStacks": stack("CREATE_COMPLETE"), "CreateChangeSet": "<Id>arn:change</Id><StackId>arn:aws:cloudformation:us-east-1:1:stack/tarn/1</StackId>", "DeleteChangeSet": " ",
+			"DescribeStackResources": "<StackResources><member><LogicalResourceId>BackupBucket</LogicalResourceId><PhysicalResourceId>mine</PhysicalResourceId><ResourceType>AWS::S3::Bucket</ResourceType><Timestamp>2026-01-02T03:04:05Z</Timestamp><ResourceStatus>CREATE_COMPLETE</ResourceStatus></member></StackResources>",
 			"DescribeChangeSet": "<Status>CREATE_COMPLETE</Status><Changes><member><ResourceChange><Action>Modify</Action><LogicalResourceId>BackupBucket</LogicalResourceId><ResourceType>AWS::S3::Bucket</ResourceType><Replacement>True</Replacement></ResourceChange></member></Changes>"}), nil, nil,
-			[]string{"refused: the data in BackupBucket would be lost", "--stack"}},
+			[]string{"the bucket mine would be replaced, and nobody has typed its name", "nothing was changed"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := deployer(t, test.url)

@@ -321,7 +321,7 @@ func (p *coldPerson) compareEstimate(plan *planDoc, tier string, doc map[string]
 // price was accepted. A command that is not in the list fails the test.
 func TestNoAccident(t *testing.T) {
 	p := newColdPerson(t, "DEEP_ARCHIVE")
-	offline := []string{"completion", "help", "man", "version", "lab", "cost"}
+	offline := []string{"completion", "help", "man", "version", "lab", "cost", "cloud", "tarball"} // tarball: TestTarballCold
 	commands := map[string][][]string{
 		"init":      {{"init", "-q"}},
 		"backup":    {{"backup", "--dry-run", "src"}, {"backup", "src"}},

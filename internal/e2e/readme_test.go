@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/tarn-backup/tarn/internal/e2e"
+	"github.com/tarn-backup/tarn/internal/storage/storagetest"
 )
 
 // TestReadme runs every command of the README in its order, in one shell
@@ -21,7 +22,7 @@ func TestReadme(t *testing.T) {
 	if err != nil {
 		t.Skip("needs bash")
 	}
-	commands := readmeCommands(t)
+	commands, _ := readmeCommands(t)
 	p := newPerson(t)
 	for name, content := range map[string]string{
 		"Pictures/2010/IMG_1.jpg": "one", "Pictures/2010/IMG_2.jpg": "two", "Documents/letter.txt": "Dear reader", "Documents/old.tmp": "skipped",
@@ -96,8 +97,40 @@ func TestReadmeFirstCommand(t *testing.T) {
 	}
 }
 
-// readmeCommands are the indented lines of the README that call tarn.
-func readmeCommands(t *testing.T) (list []string) {
+// TestReadmeOnAWS runs those commands that need an account, against moto.
+func TestReadmeOnAWS(t *testing.T) {
+	shell := storagetest.Program(t, "bash")
+	moto := storagetest.Moto(t)
+	_, commands := readmeCommands(t)
+	p := newPerson(t)
+	program, err := binary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(p.tmp, "photo.jpg"), []byte("one"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	script := strings.ReplaceAll("set -e -o pipefail\n"+strings.Join(commands, "\n"), "/mnt/disk", p.tmp)
+	script = strings.ReplaceAll(script, "my-bucket", moto.Bucket)
+	cmd := exec.Command(shell, "-c", script)
+	cmd.Dir = e2e.Scratch(t)
+	cmd.Env = append(p.env, endpointEnv(moto)...)
+	cmd.Env = append(cmd.Env, "AWS_ENDPOINT_URL="+moto.URL, "PATH="+filepath.Dir(program)+string(os.PathListSeparator)+os.Getenv("PATH"))
+	p.become(cmd)
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s\nof the commands\n%s", err, out, script)
+	}
+	for _, want := range []string{"Ready: `tarn backup", "no damage found"} {
+		if !strings.Contains(string(out), want) {
+			t.Errorf("want %q in\n%s", want, out)
+		}
+	}
+}
+
+// readmeCommands are the indented lines of the README that call tarn, apart
+// those that need an account.
+func readmeCommands(t *testing.T) (list, account []string) {
 	t.Helper()
 	text, err := os.ReadFile("../../README.md")
 	if err != nil {
@@ -106,11 +139,15 @@ func readmeCommands(t *testing.T) (list []string) {
 	for line := range strings.Lines(string(text)) {
 		c, ok := strings.CutPrefix(strings.TrimRight(line, "\n"), "    ")
 		if ok && (strings.HasPrefix(c, "tarn ") || strings.HasPrefix(c, "export TARN")) {
-			list = append(list, c)
+			if strings.HasPrefix(c, "tarn cloud ") || strings.HasPrefix(c, "tarn tarball ") {
+				account = append(account, c)
+			} else {
+				list = append(list, c)
+			}
 		}
 	}
 	if len(list) < 15 {
 		t.Fatalf("only %d commands found in the README", len(list))
 	}
-	return list
+	return list, account
 }

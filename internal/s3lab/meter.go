@@ -131,7 +131,10 @@ func (w *meteredWriter) WriteHeader(status int) {
 		if n, err := strconv.ParseInt(w.Header().Get("Content-Length"), 10, 64); err == nil {
 			w.length = n
 		}
-		w.Header().Set("Date", w.now().UTC().Format(http.TimeFormat))
+		// A server behind the lab has a clock of its own, by which it checks signatures.
+		if w.Header().Get("Date") == "" {
+			w.Header().Set("Date", w.now().UTC().Format(http.TimeFormat))
+		}
 	}
 	w.ResponseWriter.WriteHeader(status)
 }
