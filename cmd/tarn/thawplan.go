@@ -318,8 +318,8 @@ func (g *globals) thawBy(ctx context.Context, s storage.Storage, p *cold.Plan, o
 			"running": res.Running, "refused": res.Refused, "gone": res.Gone, "left": res.Left})
 	} else if res.Requested+res.Running > 0 {
 		ready := ""
-		if offer.Wait.To > 0 {
-			ready = fmt.Sprintf(", readable in %s, until %d days after that", formatWait(offer.Wait), p.Days)
+		if offer.Wait.To > 0 && res.Requested > 0 {
+			ready = fmt.Sprintf(", readable in %s, until %s after that", formatWait(offer.Wait), formatCount(int64(p.Days), "day", "days"))
 		}
 		g.say("asked for the thaw of %s (%s)%s", formatCount(res.Requested, "archive", "archives"), formatBytes(res.Bytes), ready)
 		if res.Running > 0 {
