@@ -147,11 +147,10 @@ func (c *clouds) guardChanges(ctx context.Context, a *cloud.Account, set *cloud.
 	return c.consent(plan, c.yes)
 }
 
-// consent has whoever sits there agree to a plan. What loses data takes its
-// name, typed, whatever the flags are.
-func (c *clouds) consent(plan *guard.Plan, yes bool) error {
+// typist returns what asks whoever sits there, and reads a line.
+func (c *clouds) typist() func(question string) (string, error) {
 	in := bufio.NewReader(c.stdin) // one for all answers: it reads ahead
-	ask := func(question string) (string, error) {
+	return func(question string) (string, error) {
 		fmt.Fprint(c.stderr, question)
 		line, err := in.ReadString('\n')
 		if err == io.EOF && line != "" {
@@ -159,6 +158,12 @@ func (c *clouds) consent(plan *guard.Plan, yes bool) error {
 		}
 		return line, err
 	}
+}
+
+// consent has whoever sits there agree to a plan. What loses data takes its
+// name, typed, whatever the flags are.
+func (c *clouds) consent(plan *guard.Plan, yes bool) error {
+	ask := c.typist()
 	if err := plan.Consent(ask); err != nil {
 		return hinted{err, "The plan says under \"avoid\" how to go on without a loss."}
 	}
