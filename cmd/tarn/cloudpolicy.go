@@ -49,7 +49,7 @@ version of it; of the five versions that IAM keeps the oldest goes, if there is 
 	cmd.Flags().StringVar(&f.bucket, "bucket", "", "name of the bucket (default: as CloudFormation names the stack's)")
 	cmd.Flags().StringVar(&f.prefix, "prefix", cloud.DefaultPrefix, "prefix of the repository in the bucket")
 	cmd.Flags().StringVar(&f.key, "kms-key", "", "ARN of the bucket's own KMS key, if it has one")
-	cmd.Flags().StringVar(&f.qualifier, "qualifier", cloud.DefaultQualifier, "qualifier of `tarn cloud bootstrap`, which names the execution role")
+	cmd.Flags().StringVar(&f.qualifier, "qualifier", cloud.DefaultQualifier, "qualifier of \"tarn cloud bootstrap\", which names the execution role")
 	return cmd
 }
 
