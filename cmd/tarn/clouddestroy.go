@@ -142,7 +142,11 @@ func (c *clouds) letGo(plan *guard.Plan) error {
 func (c *clouds) sayWhatStays(ctx context.Context, a *cloud.Account, s *cloud.Stack, plan *guard.Plan) error {
 	for _, r := range plan.Changes {
 		switch {
-		case !r.Stays() || r.ID == cloud.BucketID || c.json:
+		case !r.Stays() || r.ID == cloud.BucketID:
+		case c.json:
+			if err := c.printJSON(map[string]any{"type": "stays", "id": r.ID, "of": r.Type, "name": r.Name}); err != nil {
+				return err
+			}
 		case r.Type == "AWS::KMS::Key":
 			c.say("Stays: the KMS key %s (%s), without which nothing in the bucket can be read: about $1 a month", r.Name, r.ID)
 		default:
