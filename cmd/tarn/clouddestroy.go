@@ -69,11 +69,7 @@ func (c *clouds) destroy(ctx context.Context) error {
 		return err
 	}
 	if c.json {
-		bucket := ""
-		if stays(plan, cloud.BucketID) {
-			bucket = s.Bucket()
-		}
-		return c.printJSON(map[string]any{"type": "destroyed", "stack": s.Name, "kept_bucket": bucket})
+		return c.printJSON(map[string]any{"type": "destroyed", "stack": s.Name, "kept_bucket": keptBucket(plan, s)})
 	}
 	c.say("The stack %s is removed", s.Name)
 	return nil
@@ -99,6 +95,14 @@ func (c *clouds) whatGoes(ctx context.Context, a *cloud.Account) (*guard.Plan, e
 // stays reports whether a plan keeps a resource in the account.
 func stays(plan *guard.Plan, id string) bool {
 	return slices.ContainsFunc(plan.Changes, func(r guard.Change) bool { return r.ID == id && r.Stays() })
+}
+
+// keptBucket returns the bucket that a plan keeps; "" if it keeps none.
+func keptBucket(plan *guard.Plan, s *cloud.Stack) string {
+	if stays(plan, cloud.BucketID) {
+		return s.Bucket()
+	}
+	return ""
 }
 
 // sayWhatGoes says what is removed: users with their keys, and what holds data
@@ -153,7 +157,7 @@ func (c *clouds) sayWhatStays(ctx context.Context, a *cloud.Account, s *cloud.St
 			c.say("Stays: the %s %s", guard.Noun(r.Type), printable(r.Called()))
 		}
 	}
-	if s.Bucket() == "" || !stays(plan, cloud.BucketID) {
+	if keptBucket(plan, s) == "" {
 		return nil
 	}
 	w, err := a.Weigh(ctx, s.Bucket())

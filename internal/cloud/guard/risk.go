@@ -89,7 +89,7 @@ func (l lifecycle) of(what string) end {
 	}
 	e, ok := end{days: math.MaxInt, keep: math.MaxInt}, false
 	for _, name := range []string{all, what} {
-		if found, is := l[name]; is && (!ok || found.days < e.days) {
+		if found, is := l[name]; is && (!ok || found.days < e.days || found.days == e.days && found.keep < e.keep) {
 			e, ok = found, true
 		}
 	}
