@@ -324,6 +324,7 @@ func TestNewcomers(t *testing.T) {
 		"a name that is taken": {says(with(executed, "DescribeStackEvents", fmt.Sprintf(failed, "CostAlarm", "AWS::Budgets::Budget", "tarn-cost already exists"))), nil, nil,
 			[]string{"tarn-cost already exists", "tarn cloud destroy"}},
 		"another's stack":     {says(map[string]string{"GetTemplate": "<TemplateBody>Resources: {}</TemplateBody>", "DescribeStacks": stack("CREATE_COMPLETE")}), nil, nil, []string{"tarn has not made it", "--stack"}},
+		"another prefix":      {says(map[string]string{"GetTemplate": ours, "DescribeStacks": stack("CREATE_COMPLETE")}), nil, []string{"--prefix", "other"}, []string{"its prefix is tarn, and to make it other would cut", "--stack NAME --prefix other"}},
 		"a name that is none": {"http://127.0.0.1:1", nil, []string{"--stack", "my_stack"}, []string{`stack "my_stack"`, "--stack"}},
 		"too many machines":   {says(map[string]string{"GetTemplate": none, "DescribeStacks": none}), nil, []string{"--machine", "2"}, []string{"machine 2: the stack has 1 user", "--users 2"}},
 		"a replacement": {says(map[string]string{"GetTemplate": ours, "DescribeStacks": stack("CREATE_COMPLETE"), "CreateChangeSet": "<Id>arn:change</Id><StackId>arn:aws:cloudformation:us-east-1:1:stack/tarn/1</StackId>", "DeleteChangeSet": " ",
@@ -362,6 +363,13 @@ func TestCloudOffline(t *testing.T) {
 		out := p.must("cloud", "policy", "--"+kind, "--account", "123456789012", "--region", "eu-west-1", "--bucket", "my-bucket", "--prefix", "a/b")
 		if !json.Valid([]byte(out)) || !strings.Contains(out, "2012-10-17") {
 			t.Errorf("%s: %s", kind, out)
+		}
+	}
+	for want, args := range map[string][]string{
+		"--role string": {"cloud", "deploy", "--help"}, "--qualifier string": {"cloud", "policy", "--help"}, // and no word of their texts for the type
+	} {
+		if out := p.must(args...); !strings.Contains(out, want) {
+			t.Errorf("%v: no %q in\n%s", args, want, out)
 		}
 	}
 	for want, args := range map[string][]string{

@@ -39,7 +39,7 @@ On a further machine, deploy with --users 2 --machine 2. Nothing that holds data
 		},
 	}
 	f.stack.register(cmd.Flags())
-	cmd.Flags().StringVar(&f.role, "role", "", "ARN of the role that CloudFormation works with, as of `tarn cloud bootstrap` (default: your own rights)")
+	cmd.Flags().StringVar(&f.role, "role", "", "ARN of the role that CloudFormation works with, as of \"tarn cloud bootstrap\" (default: your own rights)")
 	cmd.Flags().IntVar(&f.machine, "machine", 1, "number of this machine")
 	cmd.Flags().BoolVar(&f.onlyStack, "only-stack", false, "leave this machine as it is")
 	cmd.Flags().BoolVar(&c.yes, "yes", false, "do it without a question")
@@ -97,7 +97,11 @@ func (c *clouds) wanted(ctx context.Context, a *cloud.Account, f deployFlags) (c
 	if !ok {
 		return o, hinted{fmt.Errorf("stack %s: tarn has not made it", c.stack), "Name another one by --stack: this one would lose what it has."}
 	}
-	return f.stack.over(has, f.given)
+	if o, err = f.stack.over(has, f.given); err == nil && o.Prefix != has.Prefix {
+		err = hinted{fmt.Errorf("stack %s: its prefix is %s, and to make it %s would cut every machine off from its repository", c.stack, has.Prefix, o.Prefix),
+			fmt.Sprintf("Leave --prefix %s as it is, or make another stack for the other one: --stack NAME --prefix %s.", has.Prefix, o.Prefix)}
+	}
+	return o, err
 }
 
 // change brings the stack to what is proposed, if the gate lets it.

@@ -41,7 +41,10 @@ With --execute the plan is carried out, after a question or with --yes. What rep
 has data of its own takes more: somebody has to type its name, for each. No flag does that. A plan whose
 names are taken is refused, since it would fail.
 
-The exit code is 3 if the plan would lose data or fail, so that a script can tell.` + "\n" + exitCodes,
+What loses nothing yet but may later is marked "look at this": a DeletionPolicy that no longer retains, a lifecycle that deletes sooner,
+a bucket that is opened.
+
+The exit code is 3 if the plan would lose data or fail, or has something to look at, so that a script can tell.` + "\n" + exitCodes,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			f.given = cmd.Flags().Changed
@@ -84,7 +87,7 @@ func (c *clouds) plan(ctx context.Context, f planFlags) error {
 	plan, err := c.judge(ctx, a, set, p.Parameters)
 	if err != nil || !f.execute {
 		err = errors.Join(err, a.Discard(context.WithoutCancel(ctx), set))
-		if err == nil && len(plan.Dangers())+len(plan.Collisions()) > 0 {
+		if err == nil && len(plan.Dangers())+len(plan.Collisions())+len(plan.Risky()) > 0 {
 			return errProblems
 		}
 		return err
@@ -147,11 +150,10 @@ func (c *clouds) guardChanges(ctx context.Context, a *cloud.Account, set *cloud.
 	return c.consent(plan, c.yes)
 }
 
-// consent has whoever sits there agree to a plan. What loses data takes its
-// name, typed, whatever the flags are.
-func (c *clouds) consent(plan *guard.Plan, yes bool) error {
+// typist returns what asks whoever sits there, and reads a line.
+func (c *clouds) typist() func(question string) (string, error) {
 	in := bufio.NewReader(c.stdin) // one for all answers: it reads ahead
-	ask := func(question string) (string, error) {
+	return func(question string) (string, error) {
 		fmt.Fprint(c.stderr, question)
 		line, err := in.ReadString('\n')
 		if err == io.EOF && line != "" {
@@ -159,6 +161,12 @@ func (c *clouds) consent(plan *guard.Plan, yes bool) error {
 		}
 		return line, err
 	}
+}
+
+// consent has whoever sits there agree to a plan. What loses data takes its
+// name, typed, whatever the flags are.
+func (c *clouds) consent(plan *guard.Plan, yes bool) error {
+	ask := c.typist()
 	if err := plan.Consent(ask); err != nil {
 		return hinted{err, "The plan says under \"avoid\" how to go on without a loss."}
 	}

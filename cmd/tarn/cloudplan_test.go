@@ -203,6 +203,25 @@ func (p *planner) has(args ...string) bool {
 	return err == nil && strings.TrimSpace(out) != "" && strings.Contains(out, "{")
 }
 
+// TestCloudPlanRisks: what only stops keeping data is named, in JSON too, and a
+// script can tell.
+func TestCloudPlanRisks(t *testing.T) {
+	p := newPlanner(t)
+	p.write("kept.yaml", "Resources: {Photos: {Type: 'AWS::S3::Bucket', DeletionPolicy: Retain}}")
+	p.write("risky.yaml", "Resources: {Photos: {Type: 'AWS::S3::Bucket', Properties: {LifecycleConfiguration: {Rules: [{Status: Enabled, ExpirationInDays: 1}]}}}}")
+	p.cli("cloudformation", "deploy", "--stack-name", "risky", "--template-file", "kept.yaml")
+	plan := []string{"cloud", "plan", "--stack", "risky", "--template", "risky.yaml"}
+	code, said := p.typed("", plan...)
+	for _, want := range []string{"look at this: DeletionPolicy: a deletion would no longer keep it", "look at this: LifecycleConfiguration: objects would be deleted after 1 day", "LifecycleConfiguration, DeletionPolicy"} {
+		if code != exitProblems || !strings.Contains(said, want) {
+			t.Errorf("exit code %d, want %q in\n%s", code, want, said)
+		}
+	}
+	if code, said := p.typed("", append(plan, "--json")...); code != exitProblems || !strings.Contains(said, "risks") {
+		t.Errorf("exit code %d\n%s", code, said)
+	}
+}
+
 // TestCloudPlanHarmless: what loses nothing takes a question, or --yes.
 func TestCloudPlanHarmless(t *testing.T) {
 	p := newPlanner(t)

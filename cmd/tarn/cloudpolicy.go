@@ -27,6 +27,9 @@ func newCloudPolicy(c *clouds) *cobra.Command {
 		Long: `policy prints the IAM policy that is just enough for one of those who have to do with the stack: the person who deploys,
 CloudFormation's execution role, and machines that back up, restore, do both, or prune.
 
+A deployer's key is as strong as the execution role: that role makes the users of machines, and their policies are what the template
+says. Who may deploy can so make a user with any rights. Keep that key off the machines that back up.
+
 The account's number is asked of AWS, unless --account and --region are given. --apply makes the policy in the account, or a new
 version of it; of the five versions that IAM keeps the oldest goes, if there is no room.` + "\n" + exitCodes,
 		Args: cobra.NoArgs,
@@ -49,7 +52,7 @@ version of it; of the five versions that IAM keeps the oldest goes, if there is 
 	cmd.Flags().StringVar(&f.bucket, "bucket", "", "name of the bucket (default: as CloudFormation names the stack's)")
 	cmd.Flags().StringVar(&f.prefix, "prefix", cloud.DefaultPrefix, "prefix of the repository in the bucket")
 	cmd.Flags().StringVar(&f.key, "kms-key", "", "ARN of the bucket's own KMS key, if it has one")
-	cmd.Flags().StringVar(&f.qualifier, "qualifier", cloud.DefaultQualifier, "qualifier of `tarn cloud bootstrap`, which names the execution role")
+	cmd.Flags().StringVar(&f.qualifier, "qualifier", cloud.DefaultQualifier, "qualifier of \"tarn cloud bootstrap\", which names the execution role")
 	return cmd
 }
 

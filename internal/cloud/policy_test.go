@@ -86,6 +86,11 @@ func TestPoliciesOfDeployment(t *testing.T) {
 		}
 	}
 	list := statements(t, p, cloud.Execution)
+	for _, s := range list {
+		if s.Effect == "Allow" && (slices.Contains(s.Action, "kms:PutKeyPolicy") || slices.Contains(s.Action, "kms:CreateGrant") || slices.Contains(s.Action, "kms:ScheduleKeyDeletion")) {
+			t.Errorf("%s: a key that was there before, once tagged, can be taken over: %v", s.Sid, s.Action)
+		}
+	}
 	last := list[len(list)-1]
 	if last.Effect != "Deny" || !slices.Contains(last.Resource, "arn:aws:iam::123456789012:policy/TarnCloud-tarn-*") || !slices.Contains(last.Resource, "arn:aws:iam::123456789012:role/cdk-*") {
 		t.Errorf("%+v", last)

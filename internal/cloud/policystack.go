@@ -113,8 +113,10 @@ func (p Place) makeKey() []Statement {
 			"aws:RequestedRegion": {p.Region}, "aws:RequestTag/" + stackTag: {p.Stack},
 		}},
 	}, {
+		// Not PutKeyPolicy: the template's key policy is always the same, and who could
+		// change one could take over any key by tagging it.
 		Sid: "Key", Effect: allow, Resource: []string{p.here("kms", "key/*")},
-		Action: []string{"kms:DescribeKey", "kms:GetKeyPolicy", "kms:PutKeyPolicy", "kms:GetKeyRotationStatus", "kms:EnableKeyRotation", "kms:ListResourceTags", "kms:UpdateKeyDescription"},
+		Action: []string{"kms:DescribeKey", "kms:GetKeyPolicy", "kms:GetKeyRotationStatus", "kms:EnableKeyRotation", "kms:ListResourceTags", "kms:UpdateKeyDescription"},
 		Condition: map[string]map[string][]string{"StringEquals": {
 			"aws:RequestedRegion": {p.Region}, "aws:ResourceTag/" + stackTag: {p.Stack},
 		}},

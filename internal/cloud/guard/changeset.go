@@ -76,7 +76,8 @@ func (c *Change) detail(detail types.ResourceChangeDetail) {
 	if name == "" {
 		name = string(target.Attribute)
 	}
-	if top, _, _ := strings.Cut(name, "/"); target.Attribute == types.ResourceAttributeProperties && !slices.Contains(c.Properties, top) {
+	own := target.Attribute == types.ResourceAttributeProperties || target.Attribute == types.ResourceAttributeDeletionPolicy || target.Attribute == types.ResourceAttributeUpdateReplacePolicy
+	if top, _, _ := strings.Cut(name, "/"); own && !slices.Contains(c.Properties, top) {
 		c.Properties = append(c.Properties, top)
 	}
 	if !c.Goes() || target.RequiresRecreation == types.RequiresRecreationNever || target.RequiresRecreation == "" {

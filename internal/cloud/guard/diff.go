@@ -93,6 +93,8 @@ func (d *differ) both(id string) {
 		c.Why = []string{"it may be removed: whether the condition " + will.Condition + " holds is not known before"}
 	default:
 		d.properties(c, d.old.properties[id], properties)
+		c.policies(was, will)
+		c.bucket(d.old.properties[id], properties)
 		if c.Action == "" {
 			return
 		}

@@ -45,6 +45,8 @@ type Change struct {
 	Collides string `json:"collides,omitempty"`
 	// Loses says what is lost; empty if nothing is.
 	Loses string `json:"loses,omitempty"`
+	// Risks say what loses nothing yet, but may later: somebody is to look at it.
+	Risks []string `json:"risks,omitempty"`
 }
 
 // Goes reports whether the resource that is there now goes away, or may.
@@ -82,6 +84,16 @@ type Plan struct {
 func (p *Plan) Dangers() (list []Change) {
 	for _, c := range p.Changes {
 		if c.Dangerous() {
+			list = append(list, c)
+		}
+	}
+	return list
+}
+
+// Risky are the changes that somebody is to look at, though they lose nothing yet.
+func (p *Plan) Risky() (list []Change) {
+	for _, c := range p.Changes {
+		if len(c.Risks) > 0 {
 			list = append(list, c)
 		}
 	}

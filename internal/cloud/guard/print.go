@@ -40,6 +40,9 @@ func (p *Plan) Summary() string {
 	if n := len(p.Dangers()); n > 0 {
 		s += fmt.Sprintf("; %d of them with data", n)
 	}
+	if n := len(p.Risky()); n > 0 {
+		s += fmt.Sprintf("; %d of them to look at", n)
+	}
 	return s
 }
 
@@ -79,6 +82,9 @@ func (l *lines) change(c *Change) {
 	}
 	for _, why := range c.Why {
 		l.say("    why:   %s", plain(why))
+	}
+	for _, risk := range c.Risks {
+		l.say("    look at this: %s", plain(risk))
 	}
 	if c.Collides != "" {
 		l.say("    fails: %s", plain(c.Collides))

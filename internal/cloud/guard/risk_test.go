@@ -1,0 +1,62 @@
+package guard
+
+import (
+	"encoding/json"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// TestRisks: what loses nothing yet, but lets it be lost later, is named.
+func TestRisks(t *testing.T) {
+	bucket := func(attributes, properties string) string {
+		return "Resources:\n  B:\n    Type: AWS::S3::Bucket\n" + attributes + "    Properties: {X: 1, " + properties + "}\n"
+	}
+	const (
+		both = "    DeletionPolicy: Retain\n    UpdateReplacePolicy: Retain\n"
+		shut = "PublicAccessBlockConfiguration: {BlockPublicAcls: true, BlockPublicPolicy: true, IgnorePublicAcls: true, RestrictPublicBuckets: true}"
+	)
+	rules := func(list string) string { return "LifecycleConfiguration: {Rules: [" + list + "]}" }
+	expires := func(days string) string { return rules("{Status: Enabled, ExpirationInDays: " + days + "}") }
+	old := func(days, keep string) string {
+		return rules("{Status: Enabled, NoncurrentVersionExpiration: {NoncurrentDays: " + days + ", NewerNoncurrentVersions: " + keep + "}}")
+	}
+	for name, test := range map[string]struct {
+		old, new string
+		head     string
+		want     []string
+	}{
+		"no policies any more": {bucket(both, ""), bucket("", ""), "~ changed: bucket B: DeletionPolicy, UpdateReplacePolicy", []string{"DeletionPolicy: a deletion would no longer keep it (Retain goes away)", "UpdateReplacePolicy: a replacement would no longer keep it (Retain"}},
+		"Delete for Retain":    {bucket(both, ""), bucket("    DeletionPolicy: Delete\n    UpdateReplacePolicy: Retain\n", ""), "~ changed: bucket B: DeletionPolicy", []string{"DeletionPolicy: a deletion would no longer keep it"}},
+		"Retain is new":        {bucket("", ""), bucket(both, ""), "~ changed: bucket B: DeletionPolicy, UpdateReplacePolicy", nil},
+		"a first expiration":   {bucket("", ""), bucket("", expires("1")), "~ changed: bucket B: LifecycleConfiguration", []string{"LifecycleConfiguration: objects would be deleted after 1 day (now: never)"}},
+		"a sooner one":         {bucket("", expires("90")), bucket("", expires("30")), "~ changed: bucket B: LifecycleConfiguration", []string{"objects would be deleted after 30 days (now: 90 days)"}},
+		"a later one":          {bucket("", expires("30")), bucket("", expires("90")), "~ changed: bucket B: LifecycleConfiguration", nil},
+		"one that was off":     {bucket("", rules("{Status: Disabled, ExpirationInDays: 1}")), bucket("", expires("1")), "~ changed: bucket B: LifecycleConfiguration", []string{"after 1 day (now: never)"}},
+		"one for a part": {bucket("", expires("30")), bucket("", rules("{Status: Enabled, ExpirationInDays: 30}, {Status: Enabled, Prefix: logs/, ExpirationInDays: 5}")), "~ changed: bucket B: LifecycleConfiguration",
+			[]string{`objects with Prefix "logs/" would be deleted after 5 days (now: 30 days)`}},
+		"one for a part that is no sooner": {bucket("", expires("30")), bucket("", rules("{Status: Enabled, ExpirationInDays: 30}, {Status: Enabled, Prefix: logs/, ExpirationInDays: 60}")), "~ changed: bucket B: LifecycleConfiguration", nil},
+		"an unknown one":                   {bucket("", expires("30")), bucket("", expires("!ImportValue days")), "~ changed: bucket B: LifecycleConfiguration", []string{"a number of days that is not known"}},
+		"old versions":                     {bucket("", old("180", "3")), bucket("", old("30", "3")), "~ changed: bucket B: LifecycleConfiguration", []string{"old versions of objects would be deleted after 30 days (now: 180 days)"}},
+		"fewer old versions":               {bucket("", old("30", "3")), bucket("", old("30", "1")), "~ changed: bucket B: LifecycleConfiguration", []string{"of old versions of objects 1 would be kept (now: 3)"}},
+		"open to the public":               {bucket("", shut), bucket("", strings.Replace(shut, "BlockPublicPolicy: true", "BlockPublicPolicy: false", 1)), "~ changed: bucket B: PublicAccessBlockConfiguration", []string{`PublicAccessBlockConfiguration: BlockPublicPolicy changes from "true" to "false": others`}},
+		"open by default": {bucket("", shut), bucket("", ""), "~ changed: bucket B: PublicAccessBlockConfiguration",
+			[]string{"BlockPublicAcls", "BlockPublicPolicy", "IgnorePublicAcls", "RestrictPublicBuckets"}},
+		"shut": {bucket("", ""), bucket("", shut), "~ changed: bucket B: PublicAccessBlockConfiguration", nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := judge(t, test.old, test.new, nil)
+			if len(p.Changes) != 1 || !slices.EqualFunc(p.Changes[0].Risks, test.want, strings.Contains) {
+				t.Fatalf("%+v", p.Changes)
+			}
+			text := p.text(t)
+			if !strings.Contains(text, test.head+"\n") || strings.Count(text, "    look at this: ") != len(test.want) || (len(p.Risky()) > 0) != (test.want != nil) {
+				t.Errorf("%s", text)
+			}
+			b, err := json.Marshal(p)
+			if err != nil || strings.Contains(string(b), `"risks":["`) != (test.want != nil) {
+				t.Errorf("%s, %v", b, err)
+			}
+		})
+	}
+}
