@@ -67,6 +67,9 @@ func (g *globals) reportCovered(v *tarballView, source string, covered int, owed
 			}
 			g.say("deleting the covered ones now would still cost %s for the minimum days of their classes", b.Total)
 		}
+		if covered > 0 {
+			g.say("note: `tarn backup` leaves out what its --exclude, .tarnignore files and the folders of systems say; the comparison does not know of that")
+		}
 		if len(v.Older) > 0 {
 			g.say("note: %s of tarballs are kept, too; those hold what was backed up before", formatCount(int64(len(v.Older)), "older version", "older versions"))
 		}

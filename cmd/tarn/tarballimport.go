@@ -304,7 +304,8 @@ func (im *importing) store(ctx context.Context, c chosen, dir string) error {
 	cfg.ClassOf = m.chooser(cfg.Class, f.exactClass)
 	cfg.Options[importOption] = im.id(c)
 	name := im.view.at.name
-	sources := []scan.Config{{Path: dir, Name: name[strings.LastIndexByte(name, '/')+1:]}}
+	// All of it: what the script has archived is no longer to be left out.
+	sources := []scan.Config{{Path: dir, Name: name[strings.LastIndexByte(name, '/')+1:], KeepSystem: true}}
 	if _, err := im.prepare(ctx, im.o, f, sources, &cfg); err != nil {
 		return err
 	}
@@ -316,10 +317,29 @@ func (im *importing) store(ctx context.Context, c chosen, dir string) error {
 	}
 	im.say("%s is in the repository:", printable(c.title(im.view)))
 	im.reportBackup(f, &money{}, nil, res)
+	was, err := countFiles(dir)
+	if err != nil {
+		return err
+	}
+	if got := res.New + res.Changed + res.Unchanged; got < was {
+		im.problems(new(*progress))(c.Key, fmt.Errorf("only %d of its %d files are in the repository", got, was))
+		return errProblems
+	}
 	if res.Problems > 0 {
 		return errProblems
 	}
 	return nil
+}
+
+// countFiles counts what a folder holds beside folders.
+func countFiles(dir string) (n int64, err error) {
+	err = filepath.WalkDir(dir, func(_ string, d fs.DirEntry, err error) error {
+		if err == nil && !d.IsDir() {
+			n++
+		}
+		return err
+	})
+	return n, err
 }
 
 // removeTree removes a folder, also where folders in it can't be written to.
