@@ -184,3 +184,16 @@ func TestMeterCountsThaws(t *testing.T) {
 		t.Errorf("%+v", s.Metered().Requests)
 	}
 }
+
+// So is that of a version, and both by the class that the thaw names.
+func TestMeterCountsThawsByClass(t *testing.T) {
+	s := open(t, config(serve(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusAccepted) }))))
+	opts := storage.ThawOptions{Days: 1, Tier: storage.Bulk, Class: tarn.DeepArchive}
+	if err := errors.Join(s.Thaw(t.Context(), "key", opts), s.ThawVersion(t.Context(), "key", "version", opts)); err != nil {
+		t.Fatal(err)
+	}
+	want := storage.Request{Operation: "RestoreObject", Class: tarn.DeepArchive, Tier: storage.Bulk}
+	if got := s.Metered().Requests; len(got) != 1 || got[want] != 2 {
+		t.Errorf("%+v", got)
+	}
+}

@@ -149,7 +149,6 @@ func (s *Storage) Thaw(ctx context.Context, key string, opts storage.ThawOptions
 	if err != nil {
 		return fmt.Errorf("thawing %s: %w", key, err)
 	}
-	ctx = billAs(ctx, opts.Class)
 	err = s.thaw(ctx, name, nil, opts)
 	// That is what servers say of an object that is warm, and those without
 	// cold classes of any.
@@ -173,6 +172,7 @@ func (s *Storage) Thaw(ctx context.Context, key string, opts storage.ThawOptions
 
 // thaw asks for the thaw of an object, or of a version of it.
 func (s *Storage) thaw(ctx context.Context, name string, version *string, opts storage.ThawOptions) error {
+	ctx = billAs(ctx, opts.Class)
 	return s.try(ctx, func() error {
 		_, err := s.client.RestoreObject(ctx, &s3.RestoreObjectInput{
 			Bucket: &s.cfg.Bucket, Key: &name, VersionId: version,
