@@ -176,15 +176,7 @@ func (g *globals) backupTo(ctx context.Context, o *opened, f backupFlags, source
 	}
 	g.reportBackup(f, m, cost, res)
 	g.reportLost(f, synced.Lost, res)
-	if cost != nil && f.dryRun {
-		if err := f.maxCost.allows(cost); err != nil {
-			return err
-		}
-	}
-	if res.Problems > 0 {
-		return errProblems
-	}
-	return nil
+	return f.maxCost.outcome(cost, f.dryRun, res.Problems > 0)
 }
 
 // prepare completes the configuration of a run: what it leaves out, what is

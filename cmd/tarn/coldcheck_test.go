@@ -112,13 +112,7 @@ func TestCheckOfAColdRepository(t *testing.T) {
 func TestCheckWithoutChecksum(t *testing.T) {
 	t.Parallel()
 	p := coldRepository(t, "GLACIER")
-	var key string
-	var size int64
-	for _, e := range p.events() {
-		if e.Kind == "created" && strings.HasPrefix(e.Key, "p/archives/src/one") {
-			key, size = e.Key, e.Size
-		}
-	}
+	key, size := archiveIn(t, p.lab, "one")
 	other := noise(int(size), "other")
 	sum := binary.BigEndian.AppendUint32(nil, crc32.ChecksumIEEE(other))
 	p.ask(200, "PUT", key, other, "x-amz-storage-class", "GLACIER", "x-amz-checksum-crc32", base64.StdEncoding.EncodeToString(sum))

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/tarn-backup/tarn/internal/s3lab"
 )
 
 // send sends a request about an archive past tarn.
@@ -25,18 +27,26 @@ func (p *coldPerson) send(method, key string, body []byte, header ...string) {
 // archive is the key of the archive of a split.
 func (p *coldPerson) archive(split string) (key string) {
 	p.t.Helper()
-	for e, err := range p.lab.Events() {
+	key, _ = archiveIn(p.t, p.lab, split)
+	return key
+}
+
+// archiveIn is the key and the size of the last archive of a split of src that a
+// lab was given.
+func archiveIn(t *testing.T, lab *s3lab.Lab, split string) (key string, size int64) {
+	t.Helper()
+	for e, err := range lab.Events() {
 		if err != nil {
-			p.t.Fatal(err)
+			t.Fatal(err)
 		}
 		if e.Kind == "created" && strings.HasPrefix(e.Key, "p/archives/src/"+split+"/") {
-			key = e.Key
+			key, size = e.Key, e.Size
 		}
 	}
 	if key == "" {
-		p.t.Fatalf("no archive of %s", split)
+		t.Fatalf("no archive of %s", split)
 	}
-	return key
+	return key, size
 }
 
 // newPlainPerson is a person with an unencrypted repository, whose archives are

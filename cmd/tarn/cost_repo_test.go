@@ -104,12 +104,7 @@ func TestCostOfARestore(t *testing.T) {
 	p.write("src/one/a", noise(3<<20, "a"))
 	p.write("src/two/b", noise(2<<20, "b"))
 	p.must("backup", "-q", "src")
-	var size int64
-	for _, e := range p.events() {
-		if e.Kind == "created" && strings.HasPrefix(e.Key, "p/archives/src/one") {
-			size = e.Size
-		}
-	}
+	_, size := archiveIn(t, p.lab, "one")
 	doc := document(t, p.must("cost", "restore", "latest", "src/one", "--days", "3", "--json"))
 	if got := fmt.Sprintf("%v %v %v", doc["archives"], doc["files"], doc["archive_bytes"]); got != fmt.Sprintf("1 1 %d", size) {
 		t.Errorf("one folder needs %v, of %d bytes", doc, size)

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -17,14 +16,13 @@ import (
 // drillFlags are the flags of drill.
 type drillFlags struct {
 	thawFlags // its --max-cost is the budget
-	bytes     string
-	seed      uint64
-	valid     int
-	status    bool
-	dryRun    bool
-	wait      bool
-	poll      time.Duration
-	limit     int64 // --bytes; 0 is none
+	waitFlags
+	bytes  string
+	seed   uint64
+	valid  int
+	status bool
+	dryRun bool
+	limit  int64 // --bytes; 0 is none
 }
 
 func newDrill(g *globals) *cobra.Command {
@@ -78,8 +76,7 @@ func (f *drillFlags) register(fl *pflag.FlagSet) {
 	fl.IntVar(&f.valid, "valid", 0, "days after which what was read counts as not proven (0: never)")
 	fl.BoolVar(&f.status, "status", false, "say what was proven so far, and draw nothing")
 	fl.BoolVar(&f.dryRun, "dry-run", false, "say what would be read and what that would cost, and do nothing")
-	fl.BoolVar(&f.wait, "wait", false, "wait for what is being thawed")
-	fl.DurationVar(&f.poll, "poll", pollDefault, "how often --wait looks, which is a LIST request for 1,000 archives")
+	f.waitFlags.register(fl, lookAtArchives)
 }
 
 // check refuses values that make no sense before anything is done.
@@ -97,8 +94,8 @@ func (f *drillFlags) check() (err error) {
 	if f.valid < 0 {
 		return fmt.Errorf("--valid %d: want a number of days", f.valid)
 	}
-	if f.poll < time.Millisecond {
-		return fmt.Errorf("--poll %v: want a time such as 10m", f.poll)
+	if err := f.waitFlags.check(); err != nil {
+		return err
 	}
 	return f.thawFlags.check()
 }

@@ -275,13 +275,7 @@ func TestDrillExpired(t *testing.T) {
 func TestDrillDamage(t *testing.T) {
 	t.Parallel()
 	p := coldRepository(t, "STANDARD")
-	var key string
-	var size int64
-	for _, e := range p.events() {
-		if e.Kind == "created" && strings.HasPrefix(e.Key, "p/archives/src/two") {
-			key, size = e.Key, e.Size
-		}
-	}
+	key, size := archiveIn(t, p.lab, "two")
 	p.ask(200, "PUT", key, noise(int(size), "damage"))
 	for i, args := range [][]string{{"drill", "--budget", "0.01"}, {"drill", "--status"}} {
 		code, out, errs := p.run(args...)

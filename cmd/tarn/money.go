@@ -211,5 +211,19 @@ func (l *limit) allows(c *bill.Cost) error {
 	}
 }
 
+// outcome is the error that a run ends with: a dry run whose estimate, which may be
+// nil, is beyond the limit fails as the run would.
+func (l *limit) outcome(estimate *bill.Cost, dryRun, problems bool) error {
+	if estimate != nil && dryRun {
+		if err := l.allows(estimate); err != nil {
+			return err
+		}
+	}
+	if problems {
+		return errProblems
+	}
+	return nil
+}
+
 // errTooDear says that an action was refused for what it costs.
 var errTooDear = errors.New("it would cost too much")

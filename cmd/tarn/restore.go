@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"slices"
 	"sync"
-	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -25,9 +24,8 @@ type restoreFlags struct {
 	dryRun         bool
 	verify         bool
 	sync           bool
-	wait           bool
 	ready          bool
-	poll           time.Duration
+	waitFlags
 	thawFlags
 }
 
@@ -87,9 +85,8 @@ func (f *restoreFlags) register(fl *pflag.FlagSet) {
 	fl.BoolVar(&f.dryRun, "dry-run", false, "say what would be written and removed, and do nothing")
 	fl.BoolVar(&f.verify, "verify", false, "read every file again in the end")
 	fl.BoolVar(&f.sync, "sync", false, "end when all is on the disk; else the system writes in its own time, as after cp")
-	fl.BoolVar(&f.wait, "wait", false, "wait for what is being thawed")
 	fl.BoolVar(&f.ready, "ready", false, "fetch what can be read now, and ask for no thaw")
-	fl.DurationVar(&f.poll, "poll", pollDefault, "how often --wait looks, which is a LIST request for 1,000 archives")
+	f.waitFlags.register(fl, lookAtArchives)
 	f.thawFlags.register(fl)
 }
 
@@ -98,8 +95,8 @@ func (f *restoreFlags) check() error {
 	if f.target == "" {
 		return errors.New("restore needs --target DIR, the folder to write to")
 	}
-	if f.poll < time.Millisecond {
-		return fmt.Errorf("--poll %v: want a time such as 10m", f.poll)
+	if err := f.waitFlags.check(); err != nil {
+		return err
 	}
 	if f.ready && (f.wait || f.faster) {
 		return errors.New("--ready asks for nothing and waits for nothing: leave out --wait and --faster")

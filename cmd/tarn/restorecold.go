@@ -304,6 +304,3 @@ func (c *coldRestore) when() string {
 	}
 	return "then, which is at most so long after it was asked for: " + strings.Join(waits, ", ")
 }
-
-// pollDefault is how often --wait looks.
-const pollDefault = 10 * time.Minute

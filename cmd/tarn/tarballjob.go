@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/spf13/pflag"
 
@@ -16,19 +15,17 @@ import (
 // tarballWait are the flags of commands that read tarballs, which may be cold.
 type tarballWait struct {
 	thawFlags
-	wait bool
-	poll time.Duration
+	waitFlags
 }
 
 func (f *tarballWait) register(fl *pflag.FlagSet) {
-	fl.BoolVar(&f.wait, "wait", false, "wait for what is being thawed")
-	fl.DurationVar(&f.poll, "poll", pollDefault, "how often --wait looks, which is two LIST requests for 1,000 objects")
+	f.waitFlags.register(fl, "two LIST requests for 1,000 objects")
 	f.thawFlags.register(fl)
 }
 
 func (f *tarballWait) check() error {
-	if f.poll < time.Millisecond {
-		return fmt.Errorf("--poll %v: want a time such as 10m", f.poll)
+	if err := f.waitFlags.check(); err != nil {
+		return err
 	}
 	return f.thawFlags.check()
 }

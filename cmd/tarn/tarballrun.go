@@ -104,15 +104,7 @@ func (g *globals) tarball(ctx context.Context, at *tarballPlace, f *tarballFlags
 		return err
 	}
 	g.reportTarball(f.dryRun, m, cost, res)
-	if cost != nil && f.dryRun {
-		if err := f.maxCost.allows(cost); err != nil {
-			return err
-		}
-	}
-	if res.Problems > 0 {
-		return errProblems
-	}
-	return nil
+	return f.maxCost.outcome(cost, f.dryRun, res.Problems > 0)
 }
 
 // tarballAffordable refuses a run that could cost more than it may.

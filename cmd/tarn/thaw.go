@@ -38,7 +38,13 @@ Without a terminal and without --yes nothing is spent. --max-cost refuses what c
 		}
 		switch {
 		case status && len(args) == 0:
-			return g.with(cmd.Context(), func(o *opened) error { return g.thawStatus(cmd.Context(), o, nil) })
+			return g.with(cmd.Context(), func(o *opened) error {
+				v, err := g.lookCold(cmd.Context(), o)
+				if err != nil || v == nil {
+					return err
+				}
+				return g.thawStatus(cmd.Context(), o, v, nil)
+			})
 		case len(args) == 0:
 			return hinted{errors.New("thaw wants a snapshot, or --status"), "`tarn snapshots` lists them; \"latest\" is the last one."}
 		}
@@ -53,20 +59,16 @@ func (g *globals) thawSnapshot(ctx context.Context, filter *browse.Filter, args 
 		if err := g.sync(ctx, o); err != nil {
 			return err
 		}
-		v, err := g.look(ctx, o)
-		if err != nil {
+		v, err := g.lookCold(ctx, o)
+		if err != nil || v == nil {
 			return err
-		}
-		if v == nil {
-			g.say("%s is a folder: nothing in it is ever cold", printable(o.location))
-			return nil
 		}
 		needs, would, err := g.needs(ctx, o, v, s, paths)
 		if err != nil {
 			return err
 		}
 		if status {
-			return g.thawStatus(ctx, o, needs)
+			return g.thawStatus(ctx, o, v, needs)
 		}
 		if err := g.thawNeeds(ctx, o, v, f, needs, would, dryRun); err != nil {
 			return err
@@ -76,6 +78,15 @@ func (g *globals) thawSnapshot(ctx context.Context, filter *browse.Filter, args 
 		}
 		return nil
 	})
+}
+
+// lookCold is look for commands about nothing but the cold: it says that a folder has none.
+func (g *globals) lookCold(ctx context.Context, o *opened) (*coldView, error) {
+	v, err := g.look(ctx, o)
+	if err == nil && v == nil {
+		g.say("%s is a folder: nothing in it is ever cold", printable(o.location))
+	}
+	return v, err
 }
 
 // thawNeeds prices what is needed, and thaws it if that is accepted.

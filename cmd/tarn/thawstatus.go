@@ -22,15 +22,7 @@ type archiveDoc struct {
 }
 
 // thawStatus lists the archives that are needed, or all cold ones.
-func (g *globals) thawStatus(ctx context.Context, o *opened, needs []restore.Need) error {
-	v, err := g.look(ctx, o)
-	if err != nil {
-		return err
-	}
-	if v == nil {
-		g.say("%s is a folder: nothing in it is ever cold", printable(o.location))
-		return nil
-	}
+func (g *globals) thawStatus(ctx context.Context, o *opened, v *coldView, needs []restore.Need) error {
 	if needs == nil {
 		for _, id := range slices.Sorted(maps.Keys(v.byID)) {
 			// One that is lost may be a leftover, which check says.

@@ -6,7 +6,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 
 	"github.com/tarn-backup/tarn/internal/backup"
@@ -14,22 +13,6 @@ import (
 	"github.com/tarn-backup/tarn/internal/scan"
 	"github.com/tarn-backup/tarn/internal/storage/storagetest"
 )
-
-// asNobody lets the test go on as a user who is hindered by modes.
-func asNobody(t *testing.T) {
-	t.Helper()
-	if os.Getuid() != 0 {
-		return
-	}
-	if err := syscall.Setresuid(-1, 65534, -1); err != nil {
-		t.Skipf("the superuser reads everything, and can't become another: %v", err)
-	}
-	t.Cleanup(func() {
-		if err := syscall.Setresuid(-1, 0, -1); err != nil {
-			t.Fatal(err)
-		}
-	})
-}
 
 // shut takes the rights to a folder away until the test ends.
 func shut(t *testing.T, dir string, mode os.FileMode) (open func()) {
@@ -49,7 +32,7 @@ func shut(t *testing.T, dir string, mode os.FileMode) (open func()) {
 // TestUnreadableFolder: what lies below a folder that can't be read stays as
 // the parent has it, wherever the folder is, and what is beside it is backed up.
 func TestUnreadableFolder(t *testing.T) {
-	asNobody(t)
+	e2e.AsNobody(t)
 	for _, folder := range []string{"a", "a/deep", "a/deep/er", "b", "z"} {
 		for _, depth := range []int{0, 1, 2} {
 			t.Run(strings.ReplaceAll(folder, "/", "_")+string(rune('0'+depth)), func(t *testing.T) {
@@ -102,7 +85,7 @@ func TestUnreadableFolder(t *testing.T) {
 // TestUnreadableName: a file that comes and can't be read, where one before it
 // was deleted, leaves those after it alone.
 func TestUnreadableName(t *testing.T) {
-	asNobody(t)
+	e2e.AsNobody(t)
 	m := storagetest.NewMemory()
 	b := e2e.New(t, false)
 	if err := b.Create(t.Context(), m); err != nil {
@@ -133,7 +116,7 @@ func TestUnreadableName(t *testing.T) {
 // TestNothingReadable: where nothing at all can be read there is no snapshot,
 // and one source that can be is enough for one.
 func TestNothingReadable(t *testing.T) {
-	asNobody(t)
+	e2e.AsNobody(t)
 	m := storagetest.NewMemory()
 	b := e2e.New(t, false)
 	if err := b.Create(t.Context(), m); err != nil {

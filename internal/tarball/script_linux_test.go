@@ -281,16 +281,23 @@ func TestArchiveIsWhole(t *testing.T) {
 	}
 }
 
-// TestSingleFile: one file is an object of its own, and rclone and tarn each
-// know that the other has uploaded it.
-func TestSingleFile(t *testing.T) {
-	t.Parallel()
+// ownLab is a lab with a bucket, and where it is.
+func ownLab(t *testing.T) (*s3lab.Server, storagetest.Endpoint) {
+	t.Helper()
 	lab := s3lab.New(s3lab.Config{})
 	lab.CreateBucket("tarn")
 	server := httptest.NewServer(lab)
 	t.Cleanup(server.Close)
+	return lab, storagetest.Endpoint{URL: server.URL, Bucket: "tarn", Region: "us-east-1", AccessKey: "lab", SecretKey: "labsecret"}
+}
+
+// TestSingleFile: one file is an object of its own, and rclone and tarn each
+// know that the other has uploaded it.
+func TestSingleFile(t *testing.T) {
+	t.Parallel()
+	_, lab := ownLab(t)
 	for name, e := range map[string]storagetest.Endpoint{
-		"lab":       {URL: server.URL, Bucket: "tarn", Region: "us-east-1", AccessKey: "lab", SecretKey: "labsecret"},
+		"lab":       lab,
 		"versitygw": storagetest.Versitygw(t),
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -315,7 +322,7 @@ func TestSingleFile(t *testing.T) {
 				if !maps.Equal(before, s.objects(cfg.Name)) {
 					t.Errorf("%d bytes: after tarn, the script uploads", size)
 				}
-				if o := before["photo 1.tar.gz"]; len(before) != 1 || o.Size != int64(size) || e.URL == server.URL && o.Class != tarn.GlacierIR {
+				if o := before["photo 1.tar.gz"]; len(before) != 1 || o.Size != int64(size) || e == lab && o.Class != tarn.GlacierIR {
 					t.Errorf("%d bytes: %+v", size, before)
 				}
 				if err := os.WriteFile(path, storagetest.Content(8, size), 0o600); err != nil {
@@ -333,11 +340,8 @@ func TestSingleFile(t *testing.T) {
 // them in STANDARD, as with the script; and no cold archive is read to compare.
 func TestClasses(t *testing.T) {
 	t.Parallel()
-	lab := s3lab.New(s3lab.Config{})
-	lab.CreateBucket("tarn")
-	server := httptest.NewServer(lab)
-	t.Cleanup(server.Close)
-	s := newScripted(t, storagetest.Endpoint{URL: server.URL, Bucket: "tarn", Region: "us-east-1", AccessKey: "lab", SecretKey: "labsecret"})
+	_, lab := ownLab(t)
+	s := newScripted(t, lab)
 	top := oddTree(t)
 	s.script("script", top, 1, tarn.Glacier)
 	s.tarn(tarball.Config{Name: "tarn", Path: top, SplitDepth: 1, Class: tarn.Glacier})
@@ -361,11 +365,8 @@ func TestClasses(t *testing.T) {
 // what is there of the archive stays.
 func TestNothingHalfIsLeft(t *testing.T) {
 	t.Parallel()
-	lab := s3lab.New(s3lab.Config{})
-	lab.CreateBucket("tarn")
-	server := httptest.NewServer(lab)
-	t.Cleanup(server.Close)
-	s, err := s3.Open(t.Context(), s3.Config{Bucket: "tarn", Endpoint: server.URL, Region: "us-east-1", AccessKey: "lab", SecretKey: "labsecret"})
+	lab, at := ownLab(t)
+	s, err := s3.Open(t.Context(), s3.Config{Bucket: at.Bucket, Endpoint: at.URL, Region: at.Region, AccessKey: at.AccessKey, SecretKey: at.SecretKey})
 	if err != nil {
 		t.Fatal(err)
 	}

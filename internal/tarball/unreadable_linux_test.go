@@ -7,28 +7,14 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-)
 
-// asNobody lets the test go on as a user who is hindered by modes.
-func asNobody(t *testing.T) {
-	t.Helper()
-	if os.Getuid() != 0 {
-		return
-	}
-	if err := syscall.Setresuid(-1, 65534, -1); err != nil {
-		t.Skipf("the superuser reads everything, and can't become another: %v", err)
-	}
-	t.Cleanup(func() {
-		if err := syscall.Setresuid(-1, 0, -1); err != nil {
-			t.Fatal(err)
-		}
-	})
-}
+	"github.com/tarn-backup/tarn/internal/e2e"
+)
 
 // TestUnreadable: what may not be read is left out and named in each run, and
 // its coming back is a change.
 func TestUnreadable(t *testing.T) {
-	asNobody(t)
+	e2e.AsNobody(t)
 	top := tree(t, map[string]string{"a/x": "1", "a/shut/y": "2", "a/secret": "3", "b/z": "4"})
 	for path, mode := range map[string]os.FileMode{"a/shut": 0, "a/secret": 0} {
 		path := filepath.Join(top, path)
