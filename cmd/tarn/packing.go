@@ -14,7 +14,7 @@ type packing struct {
 
 func (p *packing) register(fl *pflag.FlagSet) {
 	fl.IntVar(&p.splitDepth, "split-depth", 1, "depth of the directories that get archives of their own")
-	fl.StringVar(&p.archiveSize, "archive-size", "512MiB", "size at which an archive is cut")
+	fl.StringVar(&p.archiveSize, "archive-size", "512MiB", "size at which an archive is cut; the last one of a folder takes up to a quarter more")
 }
 
 // size checks the flags, and returns the size at which an archive is cut.

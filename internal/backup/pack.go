@@ -27,6 +27,7 @@ type packer struct {
 	dirs   []newDir
 	out    *output // nil if no archive is open
 	asked  members // of the archive that was asked for last
+	rest   int64   // of the item that is stored, as that says
 
 	planned planned // archive of a dry run
 	differs bool    // a dry run has found a difference from the parent
@@ -76,6 +77,7 @@ func (p *packer) item(it *item) error {
 		return nil
 	}
 	e := &it.entry
+	p.rest = it.rest
 	p.r.Progress.current.Store(&e.Path)
 	err := it.err
 	if err == nil && !it.same {

@@ -17,7 +17,7 @@ const (
 
 // plan counts a member as store would write it.
 func (p *packer) plan(e *tarn.Entry) {
-	if p.planned.members > 0 && p.r.full(p.planned.members, p.planned.size, e) {
+	if p.planned.members > 0 && p.full(p.planned.members, p.planned.size, e) {
 		p.cutPlan()
 	}
 	p.planned.members++

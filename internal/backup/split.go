@@ -27,6 +27,9 @@ type item struct {
 	planned bool
 	// gap says that entries of the parent before this one are gone.
 	gap bool
+	// rest is what this item and all behind it in the split take in a tar at most,
+	// in bytes, 0 if that is not known.
+	rest int64
 	// read says that a reader fills in the rest; then ready is closed when it has.
 	read   bool
 	ready  chan struct{}
@@ -74,7 +77,10 @@ func (r *run) drain(ctx context.Context, queue <-chan *item) {
 // produce merges the walk of the split with the parent's tree: with its marks
 // as long as all is the same, then with the tree itself.
 func (r *run) produce(ctx context.Context, s *scan.Source, sp scan.Split, queue chan<- *item) error {
-	p := &producer{run: r, ctx: ctx, source: s, split: sp, queue: queue, share: &share{b: r.budget}}
+	p := &producer{
+		run: r, ctx: ctx, source: s, split: sp, queue: queue, share: &share{b: r.budget},
+		ahead: ahead{limit: r.grown() - r.ArchiveSize},
+	}
 	if old, ok := r.parents[sp.Path]; ok && !r.Force && r.known.lost == nil && r.Repo.HasTree(old.Tree) {
 		p.marks = r.Repo.Marks(old)
 	}
@@ -106,6 +112,7 @@ type producer struct {
 	passed passed      // the last of them
 	old    *oldTree    // nil before that
 	gap    bool
+	ahead  ahead
 }
 
 // passed counts entries that are the parent's, by their marks.
@@ -144,7 +151,7 @@ func (p *producer) entry(e tarn.Entry, err error) error {
 	if it.old, err = p.old.at(e.Path); err != nil {
 		return err
 	}
-	if err := p.compare(p.ctx, it, p.share); err != nil {
+	if err := p.compare(it); err != nil {
 		return err
 	}
 	return p.send(it)
@@ -182,19 +189,41 @@ func (p *producer) flush() error {
 	return p.send(it)
 }
 
+// send passes an item on, behind those that are held back.
 func (p *producer) send(it *item) error {
 	it.gap, p.gap = p.gap, false
-	select {
-	case p.queue <- it:
-		return nil
-	case <-p.ctx.Done():
-		p.budget.release(it)
-		return p.ctx.Err()
-	}
+	p.ahead.put(it)
+	return p.handOn(false)
 }
 
-// end goes through what is left of the parent's tree.
+// handOn gives the packer what is no longer held back, in the end of the split
+// everything, and the readers what they have to read of it.
+func (p *producer) handOn(end bool) error {
+	for it := p.ahead.next(end); it != nil; it = p.ahead.next(end) {
+		if it.read {
+			if err := p.start(p.ctx, it, p.share); err != nil {
+				return err
+			}
+		}
+		select {
+		case p.queue <- it:
+		case <-p.ctx.Done():
+			p.budget.release(it)
+			return p.ctx.Err()
+		}
+	}
+	return nil
+}
+
+// end goes through what is left of the parent's tree, and passes all on.
 func (p *producer) end() error {
+	if err := p.restOfOld(); err != nil {
+		return err
+	}
+	return p.handOn(true)
+}
+
+func (p *producer) restOfOld() error {
 	if p.marks != nil {
 		if p.marks.Ended() {
 			return p.flush()
@@ -218,8 +247,8 @@ func (p *producer) stop() {
 	}
 }
 
-// compare decides what has to be read of an entry, and starts it.
-func (r *run) compare(ctx context.Context, it *item, mine *share) error {
+// compare decides what has to be read of an entry.
+func (r *run) compare(it *item) error {
 	e, old := &it.entry, it.old
 	if old != nil && r.known.lost != nil && sameContent(e, old) {
 		var err error
@@ -237,11 +266,13 @@ func (r *run) compare(ctx context.Context, it *item, mine *share) error {
 			return nil
 		}
 	}
-	if r.Plan {
-		it.planned = true
-		return nil
-	}
-	it.read = true
+	it.planned, it.read = r.Plan, !r.Plan
+	return nil
+}
+
+// start has an entry read.
+func (r *run) start(ctx context.Context, it *item, mine *share) error {
+	e := &it.entry
 	it.ready = make(chan struct{})
 	if e.Type == tarn.TypeFile && e.Size > 0 && e.Size < smallFile {
 		if err := mine.acquire(ctx, it); err != nil {

@@ -295,13 +295,13 @@ func (p *packer) popDirs(path string) {
 // room makes sure that an archive is open that has room for e, and that the
 // new directories above e are in it.
 func (p *packer) room(e *tarn.Entry) error {
-	if p.out != nil && p.r.full(p.out.members, p.out.w.Size(), e) {
+	if p.out != nil && p.full(p.out.members, p.out.w.Size(), e) {
 		if err := p.cut(); err != nil {
 			return err
 		}
 	}
 	if p.out == nil {
-		out, err := p.r.open(p.ctx, p.split.Path, max(p.r.ArchiveSize, e.Size+4096))
+		out, err := p.r.open(p.ctx, p.split.Path, max(p.r.grown(), e.Size+memberSlack))
 		if err != nil {
 			return err
 		}
@@ -320,9 +320,15 @@ func (p *packer) room(e *tarn.Entry) error {
 }
 
 // full reports whether an archive with so many members and bytes of tar has no
-// room for another one.
-func (r *run) full(members int, size int64, e *tarn.Entry) bool {
-	return members >= maxMembers || size > 0 && size+e.Size+4096 > r.ArchiveSize
+// room for another one. There is room for the rest of the split, if that is little.
+func (p *packer) full(members int, size int64, e *tarn.Entry) bool {
+	switch {
+	case members >= maxMembers:
+		return true
+	case size == 0 || size+e.Size+memberSlack <= p.r.ArchiveSize:
+		return false
+	}
+	return p.rest == 0 || size+p.rest > p.r.grown()
 }
 
 // cut closes the open archive, if there is one.
