@@ -18,13 +18,15 @@ func newCat(g *globals) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "cat SNAPSHOT PATH",
 		Short: "Print a file of a snapshot",
-		Long:  "cat writes the content of one file to stdout. If it turns out damaged, the exit code says so." + "\n" + exitCodes,
+		Long:  "cat writes the content of one file to stdout. If it turns out damaged, the exit code says so. " + readingCosts + "\n" + exitCodes,
 		Args:  cobra.ExactArgs(2),
 	}
 	filter := filterFlags(cmd)
+	var f readFlags
+	f.register(cmd.Flags())
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		ctx := cmd.Context()
-		return g.withContent(ctx, filter, args, func(o *opened, s *repo.Snapshot, paths []string, w io.Writer) error {
+		return g.withContent(ctx, filter, f, args, func(o *opened, s *repo.Snapshot, paths []string, w io.Writer) error {
 			if len(paths) == 0 {
 				return fmt.Errorf("path %q: want a file inside of the snapshot", args[1])
 			}
@@ -43,13 +45,15 @@ func newDump(g *globals) *cobra.Command {
 		Use:   "dump SNAPSHOT [PATH]...",
 		Short: "Print a snapshot as a tar",
 		Long: `dump writes a snapshot, or what is at and below PATH, to stdout as a POSIX tar. Files that are lost are named, and the tar goes on
-without them, but where the damage of a large one shows in its midst: there it ends.` + "\n" + exitCodes,
+without them, but where the damage of a large one shows in its midst: there it ends. ` + readingCosts + "\n" + exitCodes,
 		Args: cobra.MinimumNArgs(1),
 	}
 	filter := filterFlags(cmd)
+	var f readFlags
+	f.register(cmd.Flags())
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		ctx := cmd.Context()
-		return g.withContent(ctx, filter, args, func(o *opened, s *repo.Snapshot, paths []string, w io.Writer) error {
+		return g.withContent(ctx, filter, f, args, func(o *opened, s *repo.Snapshot, paths []string, w io.Writer) error {
 			skipped := 0
 			err := restore.Dump(ctx, o.Repo, o.contents, s, paths, w, func(path string, err error) {
 				skipped++
@@ -69,9 +73,15 @@ without them, but where the damage of a large one shows in its midst: there it e
 }
 
 // withContent is withSnapshot for a command that prints content to w.
-func (g *globals) withContent(ctx context.Context, f *browse.Filter, args []string, do func(o *opened, s *repo.Snapshot, paths []string, w io.Writer) error) error {
-	return g.withSnapshot(ctx, f, args, func(o *opened, s *repo.Snapshot, paths []string) error {
+func (g *globals) withContent(ctx context.Context, filter *browse.Filter, f readFlags, args []string, do func(o *opened, s *repo.Snapshot, paths []string, w io.Writer) error) error {
+	if err := f.check(); err != nil {
+		return err
+	}
+	return g.withSnapshot(ctx, filter, args, func(o *opened, s *repo.Snapshot, paths []string) error {
 		if err := g.sync(ctx, o); err != nil {
+			return err
+		}
+		if err := g.payForPaths(ctx, o, s, paths, f); err != nil {
 			return err
 		}
 		w := bufio.NewWriterSize(g.stdout, 1<<20)

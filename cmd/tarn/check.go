@@ -14,16 +14,18 @@ import (
 	"github.com/tarn-backup/tarn"
 	"github.com/tarn-backup/tarn/internal/bill"
 	"github.com/tarn-backup/tarn/internal/check"
+	"github.com/tarn-backup/tarn/internal/restore"
 )
 
 func newCheck(g *globals) *cobra.Command {
 	var readData string
+	var f readFlags
 	cmd := &cobra.Command{
 		Use:   "check",
 		Short: "Check that every file could be got back",
 		Long: `check reads every snapshot, tree and index, and compares each archive's size and checksum with what the storage says of it,
 without reading the archive. With --read-data it reads archives, too, all of them or a random share, and checks every content in
-them; cold ones are left out, never thawed. In S3 it ends with the requests that it took, and their price. It names each damaged object, and the files of snapshots that it costs.
+them; cold ones are left out, never thawed. ` + readingCosts + ` In S3 it ends with the requests that it took, and their price. It names each damaged object, and the files of snapshots that it costs.
 
 Exit codes: 0 whole; 1 damaged, or failed; 3 no damage found, but for archives listed that nothing verifies without reading them; 130 interrupted.`,
 		Args: cobra.NoArgs,
@@ -32,11 +34,15 @@ Exit codes: 0 whole; 1 damaged, or failed; 3 no damage found, but for archives l
 			if err != nil {
 				return err
 			}
-			return g.with(cmd.Context(), func(o *opened) error { return g.check(cmd.Context(), o, percent) })
+			if err := f.check(); err != nil {
+				return err
+			}
+			return g.with(cmd.Context(), func(o *opened) error { return g.check(cmd.Context(), o, percent, f) })
 		},
 	}
 	cmd.Flags().StringVar(&readData, "read-data", "", "read archives: all, or PERCENT of them, as in --read-data=10%")
 	cmd.Flags().Lookup("read-data").NoOptDefVal = "100%"
+	f.register(cmd.Flags())
 	return cmd
 }
 
@@ -51,7 +57,7 @@ func parsePercent(s string) (float64, error) {
 	return v, nil
 }
 
-func (g *globals) check(ctx context.Context, o *opened, percent float64) error {
+func (g *globals) check(ctx context.Context, o *opened, percent float64, f readFlags) error {
 	var mu sync.Mutex
 	cfg := check.Config{Repo: o.Repo, Contents: o.contents, ReadData: percent, Now: func() time.Time { return g.time(o) }}
 	if g.json {
@@ -61,16 +67,17 @@ func (g *globals) check(ctx context.Context, o *opened, percent float64) error {
 			g.printJSON(damageDoc(d))
 		}
 	}
-	stop := func() {}
+	start := func() (stop func()) { return func() {} }
 	if !g.quiet {
 		cfg.Progress = new(check.Progress)
-		bar := g.newProgress(func() (shown, any) {
-			s := cfg.Progress.Read()
-			note := fmt.Sprintf("%d of %d %s", s.Done, s.Total, s.Stage)
-			return shown{done: s.Done, total: s.Total, counted: s.Total > 0, rate: s.Bytes, note: note},
-				map[string]any{"type": "progress", "stage": s.Stage, "done": s.Done, "total": s.Total, "bytes": s.Bytes, "damages": s.Damages}
-		})
-		stop = bar.stop
+		start = func() func() { return g.showCheck(cfg.Progress) }
+	}
+	stop := start()
+	cfg.Reading = func(ids []tarn.ArchiveID) error {
+		stop() // for a question may follow
+		err := g.payToCheck(ctx, o, ids, f)
+		stop = start()
+		return err
 	}
 	res, err := check.Run(ctx, cfg)
 	stop()
@@ -93,6 +100,29 @@ func (g *globals) check(ctx context.Context, o *opened, percent float64) error {
 		return errProblems
 	}
 	return nil
+}
+
+// showCheck shows the progress of a check until stop.
+func (g *globals) showCheck(p *check.Progress) (stop func()) {
+	return g.newProgress(func() (shown, any) {
+		s := p.Read()
+		note := fmt.Sprintf("%d of %d %s", s.Done, s.Total, s.Stage)
+		return shown{done: s.Done, total: s.Total, counted: s.Total > 0, rate: s.Bytes, note: note},
+			map[string]any{"type": "progress", "stage": s.Stage, "done": s.Done, "total": s.Total, "bytes": s.Bytes, "damages": s.Damages}
+	}).stop
+}
+
+// payToCheck asks for what reading the archives costs, each of them whole.
+func (g *globals) payToCheck(ctx context.Context, o *opened, ids []tarn.ArchiveID, f readFlags) error {
+	v, err := g.look(ctx, o)
+	if err != nil || v == nil || !v.charges() && f.maxCost == "" {
+		return err
+	}
+	var needs []restore.Need
+	for _, id := range ids {
+		needs = append(needs, restore.Need{Archive: id, Gets: 1, Fetched: v.byID[id].Size})
+	}
+	return g.payToRead(v, needs, o, f)
 }
 
 func damageDoc(d check.Damage) map[string]any {

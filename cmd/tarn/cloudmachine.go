@@ -94,5 +94,5 @@ func (c *clouds) firstCheck(ctx context.Context, dirs machine.Dirs, location str
 	if err != nil {
 		return err
 	}
-	return errors.Join(mine.check(ctx, opened, 0), opened.Close())
+	return errors.Join(mine.check(ctx, opened, 0, readFlags{}), opened.Close())
 }

@@ -56,6 +56,27 @@ func TestColdRetrieval(t *testing.T) {
 	p.must("restore", "latest", "--target", "back")
 }
 
+// The same holds for commands that read content without a restore.
+func TestColdRetrievalElsewhere(t *testing.T) {
+	p := newColdPerson(t, "GLACIER_IR")
+	for _, args := range [][]string{
+		{"cat", "latest", "src/a/one"}, {"dump", "latest", "src/a"}, {"dump", "latest", "src/a", "--max-cost", "0.0000001", "--yes"},
+		{"check", "--read-data"}, {"check", "--read-data=40%"}, {"check", "--read-data", "--max-cost", "0.0000001", "--yes"},
+	} {
+		before := len(p.requests("GetObject"))
+		out := p.code(exitFailed, args...)
+		if !strings.Contains(out, "Add --yes") && !strings.Contains(out, "more than --max-cost allows") || len(p.requests("GetObject")) != before {
+			t.Errorf("tarn %s: it says\n%s", strings.Join(args, " "), out)
+		}
+		out = p.must(append(args[:len(args):len(args)], "--yes", "--max-cost", "0.10")...)
+		if len(p.requests("GetObject")) == before {
+			t.Errorf("tarn %s: it says\n%s", strings.Join(args, " "), out)
+		}
+	}
+	p.must("check")
+	p.code(exitFailed, "cat", "latest", "src/a/one", "--max-cost", "much")
+}
+
 // Nothing is asked for when the target can't be written.
 func TestColdTarget(t *testing.T) {
 	p := newColdPerson(t, "GLACIER")

@@ -1,163 +1,17 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
 	"strings"
 	"text/tabwriter"
 
-	"github.com/spf13/pflag"
-
 	"github.com/tarn-backup/tarn"
 	"github.com/tarn-backup/tarn/internal/cold"
 	"github.com/tarn-backup/tarn/internal/price"
 	"github.com/tarn-backup/tarn/internal/storage"
 )
-
-// daysDefault is how long thawed copies are kept.
-const daysDefault = 7
-
-// thawFlags say what may be thawed, and for how much.
-type thawFlags struct {
-	tier    string
-	days    int
-	yes     bool
-	maxCost string
-	faster  bool
-}
-
-func (f *thawFlags) register(fl *pflag.FlagSet) {
-	fl.StringVar(&f.tier, "tier", "", "speed of a thaw: bulk, standard or expedited (default: asks; with --yes bulk)")
-	fl.IntVar(&f.days, "days", daysDefault, "days that thawed copies can be read")
-	fl.BoolVarP(&f.yes, "yes", "y", false, "thaw without asking")
-	fl.StringVar(&f.maxCost, "max-cost", "", "refuse what costs more `DOLLARS`, before anything is spent")
-	fl.BoolVar(&f.faster, "faster", false, "thaw in --tier also what is being thawed in a slower one, which is paid for in addition")
-}
-
-// check refuses values that make no sense before anything is done.
-func (f *thawFlags) check() error {
-	if f.tier != "" {
-		if _, err := cold.ParseTier(f.tier); err != nil {
-			return fmt.Errorf("--tier: %w", err)
-		}
-	}
-	if f.days < 1 || f.days > 36500 {
-		return fmt.Errorf("--days %d: want 1 or more", f.days)
-	}
-	if f.maxCost != "" {
-		if _, err := price.ParseMoney(f.maxCost); err != nil {
-			return fmt.Errorf("--max-cost: %w", err)
-		}
-	}
-	if f.faster && f.tier == "" {
-		return errors.New("--faster wants the tier, as in --tier standard")
-	}
-	return nil
-}
-
-// affordable refuses a dry run if what would be asked for costs more than
-// --max-cost: without a tier, if each does.
-func (f *thawFlags) affordable(v *coldView, p *cold.Plan) (err error) {
-	offers := p.Offers
-	if f.tier != "" && len(p.Ask) > 0 {
-		tier, err := cold.ParseTier(f.tier)
-		if err != nil {
-			return err
-		}
-		offer, err := p.Offer(tier)
-		if err != nil {
-			return err
-		}
-		offers = []cold.Offer{offer}
-	}
-	for _, o := range offers {
-		if err = f.within(v, o); err == nil {
-			return nil
-		}
-	}
-	return err
-}
-
-// within refuses an offer beyond --max-cost.
-func (f *thawFlags) within(v *coldView, o cold.Offer) error {
-	if f.maxCost == "" {
-		return nil
-	}
-	most, err := price.ParseMoney(f.maxCost)
-	if err != nil {
-		return err
-	}
-	switch err = o.Within(most); {
-	case errors.Is(err, price.ErrNoPrices) && v.why != nil:
-		return fmt.Errorf("--max-cost %s can't be kept: %w", f.maxCost, v.why)
-	case err != nil:
-		return hinted{err, "Nothing was spent. Allow more, take a cheaper tier (--tier), or name fewer paths."}
-	}
-	return nil
-}
-
-// accept returns the offer that the user takes. Until then nothing is spent.
-func (g *globals) accept(v *coldView, p *cold.Plan, f thawFlags) (cold.Offer, error) {
-	if len(p.Ask) == 0 {
-		return p.Offers[0], f.within(v, p.Offers[0])
-	}
-	tier := storage.Bulk
-	var err error
-	if f.tier != "" {
-		if tier, err = cold.ParseTier(f.tier); err != nil {
-			return cold.Offer{}, err
-		}
-	}
-	if !f.yes && f.tier == "" && g.password != nil {
-		return g.askTier(v, p, f)
-	}
-	o, err := p.Offer(tier)
-	if err == nil {
-		err = f.within(v, o)
-	}
-	if err != nil || f.yes {
-		return o, err
-	}
-	if g.password == nil {
-		return o, &declined{fmt.Errorf("%s frozen, and nothing was asked for or spent", are(int64(len(p.Ask)))),
-			"Add --yes and a tier, as in --tier bulk --yes, to thaw at that price."}
-	}
-	answer, err := g.ask(fmt.Sprintf("Thaw in the tier %s for %s? [y/N] ", strings.ToLower(string(tier)), costOf(o)))
-	if err == nil && answer != "y" && answer != "yes" {
-		err = notThawed
-	}
-	return o, err
-}
-
-// declined says that a price was not accepted. What costs nothing by the byte may
-// be read all the same.
-type declined struct {
-	error
-	hint string
-}
-
-func (d *declined) Unwrap() error { return hinted{d.error, d.hint} }
-
-var notThawed = &declined{errors.New("not thawed: nothing was spent"), ""}
-
-// acceptReading asks for what a plan that thaws nothing costs, if it retrieves
-// something that is paid by the byte.
-func (g *globals) acceptReading(v *coldView, p *cold.Plan, f thawFlags) error {
-	sum, err := p.Retrieval()
-	if err != nil || sum == nil || sum.Free() || f.yes {
-		return err
-	}
-	if g.password == nil {
-		return &declined{fmt.Errorf("reading costs %s, of which %s for retrieval, and nothing was spent", costOf(p.Offers[0]), sum), "Add --yes to read at that price."}
-	}
-	answer, err := g.ask(fmt.Sprintf("Read for %s, of which %s for retrieval? [y/N] ", costOf(p.Offers[0]), sum))
-	if err == nil && answer != "y" && answer != "yes" {
-		err = &declined{errors.New("not read: nothing was spent"), ""}
-	}
-	return err
-}
 
 // noteFaster says what --tier and --faster mean for archives that are being thawed.
 func (g *globals) noteFaster(p *cold.Plan, f thawFlags) {
@@ -170,39 +24,6 @@ func (g *globals) noteFaster(p *cold.Plan, f thawFlags) {
 		return
 	}
 	g.say("%s being thawed already, in a tier that S3 does not tell; --faster asks for them in the tier %s, too.", are(n), strings.ToLower(f.tier))
-}
-
-// askTier has the user choose a tier.
-func (g *globals) askTier(v *coldView, p *cold.Plan, f thawFlags) (o cold.Offer, err error) {
-	var choices []string
-	for _, o := range p.Offers {
-		choices = append(choices, fmt.Sprintf("%s for %s", strings.ToLower(string(o.Tier)), costOf(o)))
-	}
-	answer, err := g.ask(fmt.Sprintf("Thaw in which tier? [%s, or nothing to leave it] ", strings.Join(choices, ", ")))
-	if err != nil {
-		return o, err
-	}
-	if answer == "" || answer == "n" || answer == "no" {
-		return o, notThawed
-	}
-	tier, err := cold.ParseTier(answer)
-	if err == nil {
-		o, err = p.Offer(tier)
-	}
-	if err == nil {
-		err = f.within(v, o)
-	}
-	return o, err
-}
-
-// ask reads a line of the terminal.
-func (g *globals) ask(question string) (string, error) {
-	fmt.Fprint(g.stderr, question)
-	line, err := bufio.NewReader(g.stdin).ReadString('\n')
-	if err != nil && line == "" {
-		return "", fmt.Errorf("reading the answer: %w", err)
-	}
-	return strings.ToLower(strings.TrimSpace(line)), nil
 }
 
 // are counts archives, with the verb.

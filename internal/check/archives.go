@@ -28,7 +28,10 @@ type stretch struct {
 func (r *run) archives(ctx context.Context) error {
 	slices.Sort(r.listed.indexes)
 	r.Progress.begin("archives", len(r.listed.indexes))
-	chosen := r.choose()
+	chosen, err := r.choose()
+	if err != nil {
+		return err
+	}
 	group, gctx := errgroup.WithContext(ctx)
 	group.SetLimit(atOnce)
 	for _, id := range r.listed.indexes {
@@ -43,8 +46,8 @@ func (r *run) archives(ctx context.Context) error {
 	return r.unindexed(ctx)
 }
 
-// choose draws the archives to be read whole.
-func (r *run) choose() map[tarn.ArchiveID]bool {
+// choose draws the archives to be read whole, and asks whether they may be.
+func (r *run) choose() (map[tarn.ArchiveID]bool, error) {
 	ids := slices.Clone(r.listed.indexes)
 	rnd := rand.New(rand.NewPCG(r.Seed, 0))
 	rnd.Shuffle(len(ids), func(i, j int) { ids[i], ids[j] = ids[j], ids[i] })
@@ -53,7 +56,10 @@ func (r *run) choose() map[tarn.ArchiveID]bool {
 	for _, id := range ids[:n] {
 		chosen[id] = true
 	}
-	return chosen
+	if n > 0 && r.Reading != nil {
+		return chosen, r.Reading(ids[:n])
+	}
+	return chosen, nil
 }
 
 // indexed checks one index and its archive.

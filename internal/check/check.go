@@ -26,6 +26,9 @@ type Config struct {
 	// random; 0 reads none, 100 all. Cold archives are left out.
 	ReadData float64
 	Seed     uint64 // of the choice; 0 takes a random one
+	// Reading, if not nil, is called with the archives that are chosen to be read,
+	// before any is. Its error ends the check.
+	Reading func([]tarn.ArchiveID) error
 	// Dir is where a folder for temporary files is made: some 60 bytes per
 	// content and the tree being read. "" is the system's place.
 	Dir      string
