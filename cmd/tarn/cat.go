@@ -4,11 +4,13 @@ import (
 	"bufio"
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 
 	"github.com/spf13/cobra"
 
+	"github.com/tarn-backup/tarn"
 	"github.com/tarn-backup/tarn/internal/browse"
 	"github.com/tarn-backup/tarn/internal/repo"
 	"github.com/tarn-backup/tarn/internal/restore"
@@ -26,15 +28,15 @@ func newCat(g *globals) *cobra.Command {
 	f.register(cmd.Flags())
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		ctx := cmd.Context()
-		return g.withContent(ctx, filter, f, args, func(o *opened, s *repo.Snapshot, paths []string, w io.Writer) error {
-			if len(paths) == 0 {
+		return g.withContent(ctx, filter, f, args, func(cfg restore.Config, w io.Writer) error {
+			if len(cfg.Paths) == 0 {
 				return fmt.Errorf("path %q: want a file inside of the snapshot", args[1])
 			}
-			e, err := browse.Entry(ctx, o.Repo, s, paths[0])
+			e, err := browse.Entry(ctx, cfg.Repo, cfg.Snapshot, cfg.Paths[0])
 			if err != nil {
 				return err
 			}
-			return restore.Cat(ctx, o.Repo, o.contents, e, w)
+			return restore.Cat(ctx, cfg, e, w)
 		})
 	}
 	return cmd
@@ -45,7 +47,7 @@ func newDump(g *globals) *cobra.Command {
 		Use:   "dump SNAPSHOT [PATH]...",
 		Short: "Print a snapshot as a tar",
 		Long: `dump writes a snapshot, or what is at and below PATH, to stdout as a POSIX tar. Files that are lost are named, and the tar goes on
-without them, but where the damage of a large one shows in its midst: there it ends. ` + readingCosts + "\n" + exitCodes,
+without them, but where the damage of a large one shows in its midst: there it ends. Frozen ones are counted, and named with -v. ` + readingCosts + "\n" + exitCodes,
 		Args: cobra.MinimumNArgs(1),
 	}
 	filter := filterFlags(cmd)
@@ -53,16 +55,24 @@ without them, but where the damage of a large one shows in its midst: there it e
 	f.register(cmd.Flags())
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		ctx := cmd.Context()
-		return g.withContent(ctx, filter, f, args, func(o *opened, s *repo.Snapshot, paths []string, w io.Writer) error {
-			skipped := 0
-			err := restore.Dump(ctx, o.Repo, o.contents, s, paths, w, func(path string, err error) {
+		return g.withContent(ctx, filter, f, args, func(cfg restore.Config, w io.Writer) error {
+			skipped, frozen := 0, int64(0)
+			err := restore.Dump(ctx, cfg, w, func(path string, err error) {
 				skipped++
+				if path != "" && notReadable(err) {
+					frozen++
+					g.log.Info("not readable yet", "path", path, "error", err)
+					return
+				}
 				name := printable(path) + ": "
 				if path == "" { // a tree, which the error names
 					name = ""
 				}
 				fmt.Fprintf(g.stderr, "tarn: %s%s\n", name, printableError(err))
 			})
+			if frozen > 0 {
+				fmt.Fprintf(g.stderr, "tarn: %s not in the tar, since archives are frozen or being thawed\n      `tarn thaw` of the same snapshot and paths says what it costs to thaw them.\n", areFiles(frozen))
+			}
 			if err == nil && skipped > 0 {
 				err = errProblems
 			}
@@ -72,8 +82,15 @@ without them, but where the damage of a large one shows in its midst: there it e
 	return cmd
 }
 
-// withContent is withSnapshot for a command that prints content to w.
-func (g *globals) withContent(ctx context.Context, filter *browse.Filter, f readFlags, args []string, do func(o *opened, s *repo.Snapshot, paths []string, w io.Writer) error) error {
+// notReadable reports whether a content is whole, as far as anybody knows, and only can't be
+// read now.
+func notReadable(err error) bool {
+	return (errors.Is(err, tarn.ErrCold) || errors.Is(err, tarn.ErrThawing)) && !errors.Is(err, tarn.ErrDamaged)
+}
+
+// withContent is withSnapshot for a command that prints content to w, once the price
+// of reading it is accepted.
+func (g *globals) withContent(ctx context.Context, filter *browse.Filter, f readFlags, args []string, do func(cfg restore.Config, w io.Writer) error) error {
 	if err := f.check(); err != nil {
 		return err
 	}
@@ -81,11 +98,12 @@ func (g *globals) withContent(ctx context.Context, filter *browse.Filter, f read
 		if err := g.sync(ctx, o); err != nil {
 			return err
 		}
-		if err := g.payForPaths(ctx, o, s, paths, f); err != nil {
+		cfg := restore.Config{Repo: o.Repo, Contents: o.contents, Snapshot: s, Paths: paths, Log: g.log}
+		if err := g.payForPaths(ctx, o, &cfg, f); err != nil {
 			return err
 		}
 		w := bufio.NewWriterSize(g.stdout, 1<<20)
-		err := do(o, s, paths, w)
+		err := do(cfg, w)
 		flushed := w.Flush() // of a write that failed, err says it already
 		if err == errProblems {
 			err = cmp.Or(flushed, err)

@@ -77,6 +77,79 @@ func TestColdRetrievalElsewhere(t *testing.T) {
 	p.code(exitFailed, "cat", "latest", "src/a/one", "--max-cost", "much")
 }
 
+// keys are those with a prefix that the lab was given.
+func (p *coldPerson) keys(prefix string) (list []string) {
+	p.t.Helper()
+	for e, err := range p.lab.Events() {
+		if err != nil {
+			p.t.Fatal(err)
+		}
+		if e.Kind == "created" && strings.HasPrefix(e.Key, prefix) {
+			list = append(list, e.Key)
+		}
+	}
+	return list
+}
+
+// An archive whose index is lost is thawed by its name; where reading it is billed, rebuild
+// wants a yes.
+func TestColdRebuild(t *testing.T) {
+	for _, class := range []string{"DEEP_ARCHIVE", "GLACIER_IR"} {
+		p := newColdPerson(t, class)
+		p.must("check")
+		for _, key := range p.keys("p/indexes/") {
+			p.send("DELETE", key, nil)
+		}
+		p.env = append(p.env, "XDG_CACHE_HOME="+p.path("cache2"))
+		out := p.code(exitProblems, "rebuild")
+		if class == "GLACIER_IR" {
+			if !strings.Contains(out, "3 archives are not read") || !strings.Contains(out, "$0.0009") || len(p.requests("GetObject")) > 0 {
+				t.Errorf("it says\n%s", out)
+			}
+			p.must("rebuild", "--yes")
+			p.must("restore", "latest", "--target", "back", "--yes")
+			p.same("back", "a", "b", "c")
+			continue
+		}
+		if !strings.Contains(out, "tarn thaw --archive") {
+			t.Errorf("it says\n%s", out)
+		}
+		p.code(exitFailed, "thaw", "--archive", "archives/none.tar.zst.age", "--yes")
+		p.code(exitFailed, "thaw", "latest", "--archive", "archives/none.tar.zst.age", "--yes")
+		thaw := []string{"thaw"}
+		for _, key := range p.keys("p/archives/") {
+			thaw = append(thaw, "--archive", strings.TrimPrefix(key, "p/"))
+		}
+		if out := p.code(exitFailed, thaw...); !strings.Contains(out, "3 archives: 3 frozen") || len(p.requests("RestoreObject")) > 0 {
+			t.Errorf("it says\n%s", out)
+		}
+		p.must(append(thaw, "--tier", "standard", "--yes")...)
+		p.must(append(thaw, "--status")...)
+		p.advance(13 * time.Hour)
+		p.must("rebuild")
+		p.must("restore", "latest", "--target", "back", "--yes")
+		p.same("back", "a", "b", "c")
+	}
+}
+
+// What is frozen is left out of a tar without a request for it, and the way out is named.
+func TestColdDump(t *testing.T) {
+	p := newColdPerson(t, "GLACIER")
+	p.code(exitDone, "thaw", "latest", "src/b", "--tier", "expedited", "--yes")
+	p.advance(10 * time.Minute)
+	out := p.code(exitProblems, "dump", "latest")
+	if !strings.Contains(out, "3 files are not in the tar") || !strings.Contains(out, "tarn thaw") || strings.Contains(out, "src/a/one: ") {
+		t.Errorf("it says %.300q", out[max(0, len(out)-300):])
+	}
+	if got := len(p.requests("GetObject")); got != 1 {
+		t.Errorf("%d requests for archives, want 1", got)
+	}
+	p.code(exitFailed, "cat", "latest", "src/a/one")
+	if got := len(p.requests("GetObject")); got != 1 {
+		t.Errorf("%d requests for archives, want 1", got)
+	}
+}
+
 // Nothing is asked for when the target can't be written.
 func TestColdTarget(t *testing.T) {
 	p := newColdPerson(t, "GLACIER")

@@ -6,7 +6,6 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/tarn-backup/tarn/internal/cold"
-	"github.com/tarn-backup/tarn/internal/repo"
 	"github.com/tarn-backup/tarn/internal/restore"
 )
 
@@ -49,16 +48,19 @@ func (g *globals) payToRead(v *coldView, needs []restore.Need, o *opened, f read
 	return g.acceptReading(v, p, f.thaw())
 }
 
-// payForPaths is payToRead for files of a snapshot.
-func (g *globals) payForPaths(ctx context.Context, o *opened, s *repo.Snapshot, paths []string, f readFlags) error {
+// payForPaths is payToRead for files of a snapshot, and fills in what archives can be read.
+func (g *globals) payForPaths(ctx context.Context, o *opened, cfg *restore.Config, f readFlags) error {
 	v, err := g.look(ctx, o)
-	if err != nil || v == nil || !v.charges() && f.maxCost == "" {
+	if err != nil || v == nil {
 		return err
 	}
-	// What can't be read is for the command to say.
-	needs, _, err := restore.Needs(ctx, restore.Config{
-		Repo: o.Repo, Contents: o.contents, Snapshot: s, Paths: paths, Overwrite: restore.Changed, Log: g.log, Access: v.access,
-	})
+	cfg.Access = v.access
+	if !v.charges() && f.maxCost == "" {
+		return nil
+	}
+	plan := *cfg
+	plan.Overwrite = restore.Changed // what can't be read is for the command to say
+	needs, _, err := restore.Needs(ctx, plan)
 	if err != nil {
 		return err
 	}

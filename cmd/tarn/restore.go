@@ -43,8 +43,8 @@ and what each tier of a thaw costs, asks (or takes --tier and --yes), asks S3 fo
 command, run later, fetches what is ready, and what ends first first; it thaws nothing twice, and needs no state on this machine.
 --wait stays and looks every now and then, and can be ended at any time. Where the price is not accepted, and with --ready, it fetches what
 can be read without one, and says what is left. Without a terminal and without --yes nothing is thawed, and nothing read from a class that
-bills what is read of it (GLACIER_IR, STANDARD_IA, ONEZONE_IA); --max-cost refuses what costs more, and --dry-run prints the price and
-does nothing.
+bills what is read of it (GLACIER_IR, STANDARD_IA, ONEZONE_IA). What is in STANDARD or thawed is read without a question, though a
+provider may bill the transfer: --max-cost refuses what costs more, with the transfer, and --dry-run prints the price and does nothing.
 
 --delete removes what the snapshot does not have. It spares what the backup left out (--exclude, .tarnignore, tagged folders, bins of the
 system) or could not read, and never goes into another file system that is mounted below a source. With --dry-run it names what it would

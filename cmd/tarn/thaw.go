@@ -16,8 +16,9 @@ import (
 func newThaw(g *globals) *cobra.Command {
 	var f thawFlags
 	var status, dryRun bool
+	var archives []string
 	cmd := &cobra.Command{
-		Use:   "thaw SNAPSHOT [PATH]... | thaw --status [SNAPSHOT [PATH]...]",
+		Use:   "thaw SNAPSHOT [PATH]... | thaw --archive KEY... | thaw --status [SNAPSHOT [PATH]...]",
 		Short: "Ask for readable copies of cold archives, or say how far they are",
 		Long: `thaw asks S3 for temporary copies of the archives that hold the files of a snapshot, or those at and below PATH, and ends. It prints
 first what each tier costs, with the transfer of the files if all of them are read later, and asks, or takes --tier and --yes. Only what
@@ -25,11 +26,13 @@ is frozen is asked for; a copy that expires within a day is made to last longer.
 
 Without a terminal and without --yes nothing is spent. --max-cost refuses what costs more, and --dry-run prints the price and does nothing.
 
---status lists the cold archives, or those that the files need: frozen, thawing, or thawed until when.` + "\n" + exitCodes,
+--status lists the cold archives, or those that the files need: frozen, thawing, or thawed until when. --archive names archives
+instead of files, as ` + "`tarn rebuild`" + ` does that has to read them whole.` + "\n" + exitCodes,
 	}
 	fl := cmd.Flags()
 	fl.BoolVar(&status, "status", false, "say which archives are frozen, thawing and thawed")
 	fl.BoolVar(&dryRun, "dry-run", false, "say what it would cost, and do nothing")
+	fl.StringArrayVar(&archives, "archive", nil, "thaw the archive with this `KEY` (can be repeated)")
 	f.register(fl)
 	filter := filterFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
@@ -37,6 +40,10 @@ Without a terminal and without --yes nothing is spent. --max-cost refuses what c
 			return err
 		}
 		switch {
+		case len(archives) > 0 && len(args) > 0:
+			return errors.New("name a snapshot or archives (--archive), not both")
+		case len(archives) > 0:
+			return g.thawArchives(cmd.Context(), archives, f, status, dryRun)
 		case status && len(args) == 0:
 			return g.with(cmd.Context(), func(o *opened) error {
 				v, err := g.lookCold(cmd.Context(), o)

@@ -66,7 +66,11 @@ func (g *globals) showPlan(v *coldView, p *cold.Plan, files, bytes int64) error 
 	if len(parts) > 0 {
 		states = ": " + strings.Join(parts, ", ")
 	}
-	g.say("%s (%s) in %s%s", formatCount(files, "file", "files"), formatBytes(bytes), formatCount(int64(len(p.Archives)), "archive", "archives"), states)
+	in := formatCount(int64(len(p.Archives)), "archive", "archives")
+	if files > 0 {
+		in = fmt.Sprintf("%s (%s) in %s", formatCount(files, "file", "files"), formatBytes(bytes), in)
+	}
+	g.say("%s%s", in, states)
 	if v.why != nil {
 		g.say("%s", v.none())
 	}

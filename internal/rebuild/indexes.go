@@ -47,7 +47,7 @@ func (r *run) index(ctx context.Context, o archiveObject) error {
 	ix, from, err := r.copied(ctx, o.id, obj), r.Repo, error(nil)
 	remade := Remade{Archive: o.id, Key: o.Key, Copied: ix != nil}
 	if ix == nil {
-		if r.cold(obj) {
+		if r.waits(obj) {
 			return nil
 		}
 		from = r.fresh
@@ -68,12 +68,16 @@ func (r *run) index(ctx context.Context, o archiveObject) error {
 	return r.add(ctx, o.id)
 }
 
-// cold reports whether an archive has to be thawed first, and lists it then.
-func (r *run) cold(o storage.Object) bool {
-	if !o.Class.Cold() || o.Thawed.After(r.now()) {
+// waits reports whether an archive has to be thawed or paid for first, and lists it then.
+func (r *run) waits(o storage.Object) bool {
+	switch {
+	case o.Class.Cold() && !o.Thawed.After(r.now()):
+		r.result.Cold = append(r.result.Cold, o.Key)
+	case r.Withhold != nil && r.Withhold(o):
+		r.result.Withheld = append(r.result.Withheld, o.Key)
+	default:
 		return false
 	}
-	r.result.Cold = append(r.result.Cold, o.Key)
 	return true
 }
 

@@ -78,43 +78,43 @@ func (r *run) between(split string, after, until tarn.SnapshotID) []indexed {
 }
 
 // members returns the entries of a split that archives hold, in lists as the
-// archives are given. If some of them are cold, it returns their keys instead.
-func (r *run) members(ctx context.Context, all []indexed, split string) (lists []entries, cold []string, err error) {
+// archives are given, unless some of them have to wait.
+func (r *run) members(ctx context.Context, all []indexed, split string) (lists []entries, waiting bool, err error) {
 	for _, a := range all {
 		obj, err := r.fresh.Storage().Stat(ctx, a.key)
 		if errors.As(err, new(*repo.ReadError)) {
-			return nil, nil, err
+			return nil, false, err
 		}
-		if err == nil && obj.Class.Cold() && !obj.Thawed.After(r.now()) {
-			cold = append(cold, a.key)
+		if err == nil && r.waits(obj) {
+			waiting = true
 		}
 	}
-	if cold != nil {
-		return nil, cold, nil
+	if waiting {
+		return nil, true, nil
 	}
 	for _, a := range all {
 		list, err := r.archive(ctx, a, split)
 		if errors.As(err, new(*repo.ReadError)) {
-			return nil, nil, err
+			return nil, false, err
 		}
 		if _, told := r.gone[a.id]; told && errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
 		if err != nil {
 			if err := r.problem(ctx, a.key, err, ""); err != nil {
-				return nil, nil, err
+				return nil, false, err
 			}
 			continue
 		}
 		if lists = append(lists, r.fresh.Tree(ctx, list)); len(lists) == fanIn {
 			one, err := r.spool(split, merge(lists))
 			if err != nil {
-				return nil, nil, err
+				return nil, false, err
 			}
 			lists = []entries{r.fresh.Tree(ctx, one)}
 		}
 	}
-	return lists, nil, nil
+	return lists, false, nil
 }
 
 // spool writes entries into a tree of the scratch cache, which is how lists

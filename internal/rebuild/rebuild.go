@@ -27,6 +27,9 @@ type Config struct {
 	// lies in archives whose own index was lost. Nothing proves who wrote those:
 	// whoever can write to the storage can have put them there.
 	TrustArchives bool
+	// Withhold, if not nil, says which archives are not to be read though they could
+	// be, since what is read of them is billed.
+	Withhold func(storage.Object) bool
 	// Dir is where a folder for temporary files is made, about as large as the
 	// lost trees. "" is the system's place.
 	Dir      string
@@ -51,6 +54,8 @@ type Result struct {
 	// Cold are the archives, by key, that a lost index or tree needs and that have to
 	// be thawed first. A rebuild after that goes on with them.
 	Cold []string
+	// Withheld are the same that Config.Withhold names.
+	Withheld []string
 	// Unproven are the archives, by key, of which nothing was taken into a
 	// partial tree, since nothing proves who wrote them.
 	Unproven []string
@@ -147,8 +152,10 @@ func Run(ctx context.Context, cfg Config) (_ *Result, err error) {
 	slices.SortFunc(r.result.Problems, func(a, b Problem) int { return strings.Compare(a.Key, b.Key) })
 	slices.Sort(r.result.Unproven)
 	r.result.Unproven = slices.Compact(r.result.Unproven)
-	slices.Sort(r.result.Cold)
-	r.result.Cold = slices.Compact(r.result.Cold)
+	for _, list := range []*[]string{&r.result.Cold, &r.result.Withheld} {
+		slices.Sort(*list)
+		*list = slices.Compact(*list)
+	}
 	return &r.result, nil
 }
 

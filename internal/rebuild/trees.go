@@ -113,9 +113,8 @@ func (r *run) tree(ctx context.Context, l *lostTree, history []version) error {
 		if err != nil {
 			return err
 		}
-		if waiting != nil {
+		if waiting {
 			l.outcome = Waiting
-			r.result.Cold = append(r.result.Cold, waiting...)
 			return nil
 		}
 		exact, most, err := r.best(ctx, l, r.tries(ctx, base, next, stored, at))

@@ -121,7 +121,7 @@ func goldenSnapshot(t *testing.T, r *repo.Repo) {
 			continue
 		}
 		var got bytes.Buffer
-		if err := restore.Cat(t.Context(), r, contents, e, &got); err != nil {
+		if err := restore.Cat(t.Context(), restore.Config{Repo: r, Contents: contents}, e, &got); err != nil {
 			t.Error(err)
 		}
 		if got.String() != files[e.Path] || e.Size > 0 && e.Content != sha256.Sum256(got.Bytes()) || e.MTime.Nsec != 5e8 {

@@ -190,6 +190,9 @@ func (a *archives) copy(ctx context.Context, at tarn.Location, x tarn.Extent, w 
 	if x.Offset > at.Size-x.Length {
 		return fmt.Errorf("archive %s has only %d bytes of the content: %w", at.Archive, at.Size, tarn.ErrDamaged)
 	}
+	if err := a.readable(at.Archive); err != nil {
+		return err
+	}
 	r, err := a.get(ctx, at.Archive)
 	if err != nil {
 		return err

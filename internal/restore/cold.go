@@ -105,6 +105,14 @@ func (a Access) readable() error {
 	return nil
 }
 
+// readable returns an error if an archive can't be read now.
+func (a *archives) readable(id tarn.ArchiveID) error {
+	if a.access == nil {
+		return nil
+	}
+	return a.access(id).readable()
+}
+
 // unreadable is settle for a content that could not be read: if it only is not
 // readable yet, or not any more, that is no problem of the file's.
 func (r *run) unreadable(ctx context.Context, path string, err error) error {
@@ -164,7 +172,7 @@ func (r *run) need(ctx context.Context, jobs []job) error {
 		return nil
 	}
 	whole, extents := partition(jobs)
-	for _, s := range r.plan(ctx, whole) {
+	for _, s := range r.archives.plan(ctx, whole) {
 		start := s.jobs[0].at.Offset
 		r.needOf(ctx, s.archive, start, s.end-start)
 	}

@@ -16,7 +16,7 @@ func (r *run) fetchAll(ctx context.Context, jobs []job) error {
 	group, gctx := errgroup.WithContext(ctx)
 	group.SetLimit(fetches)
 	whole, extents := partition(jobs)
-	for _, s := range r.plan(ctx, whole) {
+	for _, s := range r.archives.plan(ctx, whole) {
 		group.Go(func() error { return r.fetch(gctx, s) })
 	}
 	for _, j := range extents {

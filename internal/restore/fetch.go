@@ -43,9 +43,9 @@ type stretch struct {
 
 // plan sorts jobs by where their content lies, first those in archives that can be
 // read for the shortest time, and joins neighbours.
-func (r *run) plan(ctx context.Context, jobs []job) (list []stretch) {
-	slices.SortFunc(jobs, func(a, b job) int {
-		return cmp.Or(r.archives.sooner(a.at.Archive, b.at.Archive), cmp.Compare(a.at.Archive, b.at.Archive), cmp.Compare(a.at.Offset, b.at.Offset), tarn.ComparePaths(a.entry.Path, b.entry.Path))
+func (a *archives) plan(ctx context.Context, jobs []job) (list []stretch) {
+	slices.SortFunc(jobs, func(x, y job) int {
+		return cmp.Or(a.sooner(x.at.Archive, y.at.Archive), cmp.Compare(x.at.Archive, y.at.Archive), cmp.Compare(x.at.Offset, y.at.Offset), tarn.ComparePaths(x.entry.Path, y.entry.Path))
 	})
 	copies := 0
 	for i, j := range jobs {
@@ -56,7 +56,7 @@ func (r *run) plan(ctx context.Context, jobs []job) (list []stretch) {
 			} else {
 				copies = 0
 			}
-			if copies < maxCopies && r.joins(ctx, s, j) {
+			if copies < maxCopies && a.joins(ctx, s, j) {
 				s.jobs = append(s.jobs, j)
 				s.end = max(s.end, j.at.Offset+j.at.Size)
 				continue
@@ -70,14 +70,14 @@ func (r *run) plan(ctx context.Context, jobs []job) (list []stretch) {
 
 // joins reports whether reading j with the stretch is better than asking for
 // it: it lies in frames that are read anyway, or close behind them.
-func (r *run) joins(ctx context.Context, s *stretch, j job) bool {
-	a, err := r.archives.get(ctx, s.archive)
+func (a *archives) joins(ctx context.Context, s *stretch, j job) bool {
+	r, err := a.get(ctx, s.archive)
 	if err != nil {
 		return true // and fails with the stretch
 	}
 	start := s.jobs[0].at.Offset
-	from, length := a.Cost(start, s.end-start)
-	next, _ := a.Cost(j.at.Offset, j.at.Size)
+	from, length := r.Cost(start, s.end-start)
+	next, _ := r.Cost(j.at.Offset, j.at.Size)
 	if next < from+length {
 		return true
 	}

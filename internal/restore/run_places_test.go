@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/tarn-backup/tarn"
+	"github.com/tarn-backup/tarn/internal/backup"
 	"github.com/tarn-backup/tarn/internal/e2e"
 	"github.com/tarn-backup/tarn/internal/repo"
 	"github.com/tarn-backup/tarn/internal/restore"
@@ -154,7 +155,7 @@ func catAll(t *testing.T, b *e2e.Bench, m *storagetest.Memory, fails int) {
 			continue
 		}
 		var buf bytes.Buffer
-		if err := restore.Cat(t.Context(), o.Repo, o.Contents, e, &buf); err != nil {
+		if err := restore.Cat(t.Context(), restore.Config{Repo: o.Repo, Contents: o.Contents}, e, &buf); err != nil {
 			failed++
 		} else if int64(buf.Len()) != e.Size {
 			t.Errorf("%s: %d bytes, want %d", e.Path, buf.Len(), e.Size)
@@ -162,7 +163,7 @@ func catAll(t *testing.T, b *e2e.Bench, m *storagetest.Memory, fails int) {
 	}
 	var dump bytes.Buffer
 	skipped := 0
-	err = restore.Dump(t.Context(), o.Repo, o.Contents, s, nil, &dump, func(string, error) { skipped++ })
+	err = restore.Dump(t.Context(), restore.Config{Repo: o.Repo, Contents: o.Contents, Snapshot: s}, &dump, func(string, error) { skipped++ })
 	switch {
 	case failed != fails:
 		t.Errorf("%d files can't be printed, want %d", failed, fails)
@@ -237,7 +238,7 @@ func TestCatToNobody(t *testing.T) {
 			t.Fatal(err)
 		}
 		m.ResetRequests()
-		err := restore.Cat(t.Context(), o.Repo, o.Contents, e, nobody{})
+		err := restore.Cat(t.Context(), restore.Config{Repo: o.Repo, Contents: o.Contents}, e, nobody{})
 		if !errors.Is(err, io.ErrClosedPipe) || m.Count() > 2 {
 			t.Errorf("%v after %d requests", err, m.Count())
 		}
@@ -259,5 +260,59 @@ func TestNothingToRestore(t *testing.T) {
 	_, err := b.Restore(t.Context(), m, "", e2e.Scratch(t), func(cfg *restore.Config) { cfg.Snapshot = &repo.Snapshot{ID: cfg.Snapshot.ID} })
 	if err == nil {
 		t.Error("an empty snapshot: no error")
+	}
+}
+
+// TestDumpReadsFramesOnce: files of one frame, and frames of one archive, are fetched together,
+// by no more than a restore reads; what can't be read is not asked for.
+func TestDumpReadsFramesOnce(t *testing.T) {
+	dir := t.TempDir()
+	for i := range 400 {
+		e2e.Write(t, filepath.Join(dir, fmt.Sprintf("many/%03d", i)), e2e.Content(uint64(i), 20_000))
+	}
+	e2e.Write(t, filepath.Join(dir, "many/large"), e2e.Content(1000, 20<<20))
+	m := storagetest.NewMemory()
+	b := e2e.New(t, true)
+	if err := b.Create(t.Context(), m); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.Backup(t.Context(), m, dir, func(c *backup.Config) { c.ArchiveSize = 256 << 20 }); err != nil {
+		t.Fatal(err)
+	}
+	o, err := b.Open(t.Context(), m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer o.Contents.Close()
+	s := latest(t, o)
+	cfg := restore.Config{Repo: o.Repo, Contents: o.Contents, Snapshot: s}
+	dump := func() (size, requests int64) {
+		t.Helper()
+		m.ResetRequests()
+		var w bytes.Buffer
+		skipped := 0
+		err := restore.Dump(t.Context(), cfg, &w, func(_ string, err error) {
+			if !errors.Is(err, tarn.ErrCold) {
+				t.Error(err)
+			}
+			skipped++
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if cfg.Access == nil {
+			wantTar(t, o, s, &w, 0)
+		} else if skipped != 401 {
+			t.Errorf("%d files are not in the tar, want 401", skipped)
+		}
+		return int64(w.Len()), int64(m.Count())
+	}
+	dump() // and the index is on this machine
+	if size, requests := dump(); requests > 8 {
+		t.Errorf("%d requests for a tar of %d bytes", requests, size)
+	}
+	cfg.Access = func(tarn.ArchiveID) restore.Access { return restore.Access{} }
+	if _, requests := dump(); requests > 1 {
+		t.Errorf("%d requests for what is frozen", requests)
 	}
 }

@@ -66,6 +66,7 @@ func compareLines(a, b lineKey) int {
 		cmp.Compare(slices.Index(items, a.item), slices.Index(items, b.item)),
 		cmp.Compare(slices.Index(classes, a.class), slices.Index(classes, b.class)),
 		cmp.Compare(slices.Index(tiers, a.tier), slices.Index(tiers, b.tier)),
+		cmp.Compare(stepNamed(a.tier), stepNamed(b.tier)),
 	)
 }
 
@@ -82,7 +83,8 @@ type life struct {
 	class string
 	size  int64
 	from  time.Time
-	copy  *thaw // its temporary copy, if one was asked for
+	read  time.Time // of one that goes down steps by itself: when its storage is counted up to
+	copy  *thaw     // its temporary copy, if one was asked for
 }
 
 // parts are those of an upload that is not complete, by number, and the class
@@ -111,6 +113,9 @@ func (t *tally) event(e Event) {
 	case eventRequest:
 		for _, c := range e.charges() {
 			t.add(c.lineKey, big.NewInt(c.n))
+		}
+		if o := t.objects[e.place()]; o != nil && e.Op == "GetObject" && e.Status < 300 {
+			t.descends(o, e.Time)
 		}
 		if e.billed() {
 			t.out[e.Time.UTC().Format("2006-01")] += e.Out
@@ -180,15 +185,38 @@ func (o *life) overhead() int64 {
 // kept adds what an object has cost so far.
 func (t *tally) kept(o *life, at time.Time) {
 	d := at.Sub(o.from)
-	t.hold(lineKey{item: ItemStorage, class: o.class}, o.paid(), d)
+	if !t.descends(o, at) {
+		t.hold(lineKey{item: ItemStorage, class: o.class}, o.paid(), d)
+	}
 	if cold(o.class) {
 		t.hold(lineKey{item: ItemOverhead, class: o.class}, o.overhead(), d)
 		t.hold(lineKey{item: ItemOverhead, class: standard}, warmOverhead, d)
 	}
-	if o.class == "INTELLIGENT_TIERING" && o.size >= monitorLeast {
+	if o.class == intelligent && o.size >= monitorLeast {
 		t.hold(lineKey{item: ItemMonitoring, class: o.class}, 1, d)
 	}
 	t.copied(o, at)
+}
+
+// descends counts an object of INTELLIGENT_TIERING up to a time at which it is read, or
+// its life ends. It goes down a step when it was not read for so long.
+func (t *tally) descends(o *life, at time.Time) bool {
+	if o.class != intelligent || o.size < monitorLeast {
+		return false
+	}
+	began := o.from
+	if !o.read.IsZero() {
+		began = o.read
+	}
+	for i, step := range steps {
+		until := at.Sub(began)
+		if i+1 < len(steps) {
+			until = min(until, steps[i+1].after)
+		}
+		t.hold(lineKey{item: ItemStorage, class: o.class, tier: step.name}, o.size, until-step.after)
+	}
+	o.read = at
+	return true
 }
 
 // copied adds the temporary copy, which is STANDARD from when it is ready.

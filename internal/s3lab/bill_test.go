@@ -185,7 +185,16 @@ func TestStoragePrices(t *testing.T) {
 			at(0, Event{Kind: eventUpload, Upload: "v", Class: "STANDARD_IA"}), at(0, Event{Kind: eventPart, Upload: "v", Part: 1, Size: 1 << 30}),
 		}, month, map[string]string{"parts of unfinished uploads STANDARD": exact(".023"), "parts of unfinished uploads STANDARD_IA": exact(".0125")}},
 		"monitoring": {[]Event{created(0, "INTELLIGENT_TIERING", 1<<30)}, month,
-			map[string]string{"storage INTELLIGENT_TIERING": exact(".023"), "monitoring INTELLIGENT_TIERING": exact(".0000025")}},
+			map[string]string{"storage INTELLIGENT_TIERING": exact("720/730", ".023"), "storage INTELLIGENT_TIERING Infrequent": exact("10/730", ".0125"), "monitoring INTELLIGENT_TIERING": exact(".0000025")}},
+		"steps": {[]Event{ // 100 days unread, read, then 40 days
+			created(0, "INTELLIGENT_TIERING", 1<<30), at(100*days, Event{Kind: eventRequest, Op: "GetObject", Class: "INTELLIGENT_TIERING", Status: 200}),
+			at(120*days, Event{Kind: eventRequest, Op: "HeadObject", Class: "INTELLIGENT_TIERING", Status: 200}), at(140*days, Event{Kind: eventRemoved}),
+		}, 140 * days, map[string]string{
+			"requests GET and others INTELLIGENT_TIERING": exact("2", ".0000004"),
+			"storage INTELLIGENT_TIERING":                 exact("1440/730", ".023"), "storage INTELLIGENT_TIERING Infrequent": exact("1680/730", ".0125"),
+			"storage INTELLIGENT_TIERING Archive Instant": exact("240/730", ".004"), "monitoring INTELLIGENT_TIERING": exact("3360/730", ".0000025"),
+		}},
+		"a small one keeps its step": {[]Event{created(0, "INTELLIGENT_TIERING", 1<<16)}, 2 * month, map[string]string{"storage INTELLIGENT_TIERING": exact("2/16384", ".023")}},
 		"transfer": {[]Event{ // 100 GiB of each month are free: of October, and of November
 			at(0, Event{Kind: eventRequest, Op: "GetObject", Class: "STANDARD", Status: 200, Out: 60 << 30}),
 			at(days, Event{Kind: eventRequest, Op: "GetObject", Class: "STANDARD", Status: 200, Out: 60 << 30}),

@@ -3,6 +3,7 @@ package s3lab
 import (
 	"math/big"
 	"strings"
+	"time"
 )
 
 // The lab prices what it logs by a table of its own, us-east-1 in 2026, so
@@ -34,17 +35,37 @@ const (
 	transferRate = ".09" // a GiB
 	transferFree = 100 * gib
 	// monitorRate is what INTELLIGENT_TIERING costs for 1,000 objects a month,
-	// those from monitorLeast bytes on. The lab leaves objects in its first tier.
+	// those from monitorLeast bytes on. Only these go down its steps.
 	monitorRate  = ".0025"
 	monitorLeast = 128 << 10
 )
 
+const intelligent = "INTELLIGENT_TIERING"
+
+// steps are the access tiers of INTELLIGENT_TIERING that need no opting in, and for how
+// long an object was not read by then.
+var steps = []struct {
+	name    string
+	after   time.Duration
+	storage string
+}{{"", 0, ".023"}, {"Infrequent", 30 * day, ".0125"}, {"Archive Instant", 90 * day, ".004"}}
+
+// stepNamed is the place of a step in steps; -1 if it is none.
+func stepNamed(name string) int {
+	for i, step := range steps {
+		if step.name == name {
+			return i
+		}
+	}
+	return -1
+}
+
 var priceTable = map[string]rates{
-	standard:              {storage: ".023", put: ".005", get: ".0004"},
-	"INTELLIGENT_TIERING": {storage: ".023", put: ".005", get: ".0004"},
-	"STANDARD_IA":         {storage: ".0125", put: ".01", get: ".001", read: ".01", days: 30, least: 128 << 10},
-	"ONEZONE_IA":          {storage: ".01", put: ".01", get: ".001", read: ".01", days: 30, least: 128 << 10},
-	"GLACIER_IR":          {storage: ".004", put: ".02", get: ".01", read: ".03", days: 90, least: 128 << 10},
+	standard:      {storage: ".023", put: ".005", get: ".0004"},
+	intelligent:   {storage: ".023", put: ".005", get: ".0004"},
+	"STANDARD_IA": {storage: ".0125", put: ".01", get: ".001", read: ".01", days: 30, least: 128 << 10},
+	"ONEZONE_IA":  {storage: ".01", put: ".01", get: ".001", read: ".01", days: 30, least: 128 << 10},
+	"GLACIER_IR":  {storage: ".004", put: ".02", get: ".01", read: ".03", days: 90, least: 128 << 10},
 	glacier: {storage: ".0036", put: ".03", get: ".0004", days: 90, tiers: map[string]tierRates{
 		"Expedited": {".03", "10"}, "Standard": {".01", ".05"}, "Bulk": {"0", "0"},
 	}},
@@ -124,7 +145,11 @@ func (k lineKey) price() (price *big.Rat, unit string, perUnit *big.Int) {
 	case ItemMonitoring:
 		return dollars(monitorRate), "1,000 object-months", new(big.Int).Mul(big.NewInt(1000), big.NewInt(int64(month)))
 	}
-	return dollars(r.storage), "GiB-months", new(big.Int).Mul(big.NewInt(gib), big.NewInt(int64(month)))
+	storage := r.storage
+	if k.class == intelligent && k.item == ItemStorage {
+		storage = steps[stepNamed(k.tier)].storage
+	}
+	return dollars(storage), "GiB-months", new(big.Int).Mul(big.NewInt(gib), big.NewInt(int64(month)))
 }
 
 // charge is a quantity of something that has a price.
