@@ -187,7 +187,7 @@ func beside(t *tarball.Tarball) string {
 	switch {
 	case len(t.Cooled) > 0:
 		return "cold .md5 or .txt"
-	case t.Stale:
+	case t.OldSum || t.OldList:
 		return "older .md5 or .txt"
 	case t.Sum == nil && t.List == nil:
 		return "no .md5, no .txt"

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"io"
 	"maps"
 	"net/http/httptest"
 	"os"
@@ -294,4 +295,35 @@ func TestTarballImport(t *testing.T) {
 	if left, err := filepath.Glob(p.path("home", "tarn-import-*")); err != nil || len(left) > 0 {
 		t.Errorf("left behind: %v, %v", left, err)
 	}
+}
+
+// An archive whose hash is older than it was read well and is not proved: that is no
+// success, until tarball has made it again.
+func TestTarballOldSum(t *testing.T) {
+	_, at := coldLab(t)
+	p := newTarballPerson(t, at, tarn.Standard)
+	data := p.get("disk/docs.tar.gz")
+	time.Sleep(1100 * time.Millisecond) // the times of objects are whole seconds
+	p.put("disk/docs.tar.gz", data, tarn.Standard)
+	contains(t, p.tarball(exitProblems, "restore", "docs", "--target", "back"), "wrote 3 files", "nothing proves it", ".md5 beside it is older than it", "tarn tarball")
+	p.back("back", "docs")
+	contains(t, p.tarball(exitFailed, "verify"), "is older than it")
+	contains(t, p.code(exitDone, "tarball", "-b", "tarn", "-n", "disk", "-p", "src", "--split-depth", "1", "--storage-class", "STANDARD"), "disk/docs.tar.gz uploaded", "2 unchanged")
+	contains(t, p.tarball(exitDone, "restore", "docs", "--target", "back2"), "all 3 files in it are what was backed up")
+	contains(t, p.tarball(exitDone, "verify"), "no damage found")
+}
+
+// get reads an object.
+func (p *tarballPerson) get(key string) []byte {
+	p.t.Helper()
+	r, err := p.s.Get(p.t.Context(), key, 0, -1)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	defer r.Close()
+	data, err := io.ReadAll(r)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return data
 }

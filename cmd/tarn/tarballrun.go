@@ -22,6 +22,7 @@ type tarballFlags struct {
 	class      string
 	maxSize    int64 // GiB
 	trustMTime bool
+	without    bool // what may not be read
 	dryRun     bool
 	maxCost    limit
 }
@@ -33,6 +34,7 @@ func (f *tarballFlags) add(cmd *cobra.Command) {
 	fl.StringVar(&f.class, "storage-class", string(tarn.Glacier), "storage class of archives")
 	fl.Int64Var(&f.maxSize, "max-size", 0, "refuse archives of more than so many GiB (default: what S3 takes)")
 	fl.BoolVar(&f.trustMTime, "trust-mtime", false, "do not read files whose size and times are those that they had when they were last read")
+	fl.BoolVar(&f.without, "without-unreadable", false, "let an archive without the files that may not be read take the place of one that has them")
 	fl.BoolVar(&f.dryRun, "dry-run", false, "say what would be uploaded, and upload nothing")
 	fl.Var(&f.maxCost, "max-cost", "refuse if it could cost more than so many dollars, which is said before anything is uploaded")
 }
@@ -46,7 +48,7 @@ func (g *globals) tarballConfig(at *tarballPlace, f *tarballFlags) (cfg tarball.
 		return cfg, fmt.Errorf("--max-size %d: want 1 to %d GiB", f.maxSize, int64(maxArchive>>30))
 	}
 	cfg = tarball.Config{
-		Name: at.name, Path: f.path, SplitDepth: f.splitDepth, MaxSize: f.limit(), TrustMTime: f.trustMTime, DryRun: f.dryRun,
+		Name: at.name, Path: f.path, SplitDepth: f.splitDepth, MaxSize: f.limit(), TrustMTime: f.trustMTime, WithoutUnreadable: f.without, DryRun: f.dryRun,
 		Log: g.log, Now: g.now,
 	}
 	if cfg.Class, err = tarn.ParseClass(f.class); err != nil {
@@ -207,7 +209,7 @@ func tarballText(e tarball.Event) string {
 	case tarball.Uploaded:
 		return fmt.Sprintf("🟩 File %s uploaded (%s)", key, formatBytes(e.Bytes))
 	case tarball.Mended:
-		return "🟨 File " + key + " already exists with the same content hash; its list of files was missing, and is there now"
+		return "🟨 File " + key + " already exists with the same content hash; its list of files was missing, or cold, and is there now"
 	case tarball.Failed:
 		return "🟥 File " + key + " not uploaded"
 	}

@@ -16,7 +16,7 @@ const (
 	Unchanged                  // its archive is there, with the same hash
 	Uploading                  // its archive is made and uploaded, or would be
 	Uploaded                   // the archive, its hash and its list are there
-	Mended                     // its archive is there, and so is its list again
+	Mended                     // its archive is there, and so is again what lies beside it
 	Failed                     // there is no new archive of it
 )
 

@@ -133,7 +133,7 @@ func (p *packer) count(it *item) error {
 
 func (p *packer) changed(it *item) {
 	it.settled = false
-	p.problems = append(p.problems, problem{p.onDisk(relative(it.entry.Path)), fmt.Errorf("%w: what the archive has of it may be of different times; the next run makes the archive again", errChanged)})
+	p.problems = append(p.problems, problem{path: p.onDisk(relative(it.entry.Path)), err: fmt.Errorf("%w: what the archive has of it may be of different times; the next run makes the archive again", errChanged)})
 }
 
 // stream writes a large file, or one with several names, while it is read.

@@ -489,3 +489,72 @@ func TestColdSum(t *testing.T) {
 		t.Errorf("%+v: %q", res, b.problems)
 	}
 }
+
+// TestOldSum: a hash that is older than its archive says nothing of it, and the
+// archive is made again. Times are whole seconds, so that one as old is its own.
+func TestOldSum(t *testing.T) {
+	top := tree(t, map[string]string{"a/x": "1"})
+	b := newBench(t, top)
+	at := time.Now()
+	b.store.SetNow(func() time.Time { return at })
+	b.must()
+	b.made(b.must()) // all three are of one second
+	content := b.store.Bytes("disk/a.tar.gz")
+	write(t, filepath.Join(top, "a/x"), "2")
+	at = at.Add(time.Second)
+	b.store.SetHook(func(r storagetest.Request) storagetest.Fault {
+		if r.Op != storagetest.OpPut || r.Key != "disk/a.tar.gz.md5" {
+			return storagetest.Fault{}
+		}
+		return storagetest.Fault{Kind: storagetest.FailBefore} // interrupted before the hash
+	})
+	if _, err := b.run(); err == nil || bytes.Equal(content, b.store.Bytes("disk/a.tar.gz")) {
+		t.Fatalf("the run was not interrupted behind the archive: %v", err)
+	}
+	b.store.SetHook(nil)
+	write(t, filepath.Join(top, "a/x"), "1") // the content of the hash that is there
+	b.cfg.DryRun = true
+	b.made(b.must(), "disk/a.tar.gz")
+	b.cfg.DryRun = false
+	b.made(b.must(), "disk/a.tar.gz")
+	if err := consistent(b.store); err != nil {
+		t.Error(err)
+	}
+	b.made(b.must())
+}
+
+// TestListAlone: a list that is missing, empty, cut or older is made anew from the
+// disk, and no archive is uploaded for it.
+func TestListAlone(t *testing.T) {
+	top := tree(t, map[string]string{"a/x": "1", "a/y z": "2", "b/c": "3"})
+	b := newBench(t, top)
+	at := time.Now()
+	b.store.SetNow(func() time.Time { return at })
+	b.must()
+	want := b.store.Bytes("disk/a.tar.gz.txt")
+	for name, spoil := range map[string]func(){
+		"missing": func() { b.store.Drop("disk/a.tar.gz.txt") },
+		"empty":   func() { b.store.Plant("disk/a.tar.gz.txt", nil) },
+		"cut":     func() { b.store.Plant("disk/a.tar.gz.txt", want[:2]) },
+		"older": func() {
+			at = at.Add(time.Second)
+			b.store.Plant("disk/a.tar.gz.md5", b.store.Bytes("disk/a.tar.gz.md5"))
+		},
+	} {
+		spoil()
+		before := len(b.store.Requests())
+		res := b.must()
+		b.made(res)
+		if res.Mended != 1 || res.Unchanged != 2 || !bytes.Equal(b.store.Bytes("disk/a.tar.gz.txt"), want) {
+			t.Errorf("%s: %+v, %q", name, res, b.store.Bytes("disk/a.tar.gz.txt"))
+		}
+		for _, r := range b.store.Requests()[before:] {
+			if r.Op == storagetest.OpPut && r.Key != "disk/a.tar.gz.txt" {
+				t.Errorf("%s: %s was uploaded", name, r.Key)
+			}
+		}
+		if res := b.must(); res.Mended != 0 {
+			t.Errorf("%s: it is mended again", name)
+		}
+	}
+}

@@ -129,8 +129,8 @@ func (v Verifying) look(ctx context.Context, t *Tarball) (l looked, err error) {
 	}
 	switch {
 	case len(t.Cooled) > 0:
-	case t.Stale:
-		damaged(key, "the .md5 or .txt beside it is older: the upload was interrupted, or the archive was overwritten", adviceAgain)
+	case t.OldSum || t.OldList:
+		damaged(key, t.Unproved()+": the upload was interrupted, or the archive was overwritten", adviceAgain)
 	case t.Sum == nil && t.List == nil:
 		damaged(key, "neither its .md5 nor its .txt is there: its upload was interrupted, or it is a single file of that name", adviceAgain)
 	case t.Sum == nil:
