@@ -127,7 +127,10 @@ func (r *reading) sidecars(ctx context.Context) error {
 		return nil
 	}
 	var err error
-	r.list, err = readListed(t.Names(ctx, r.Storage))
+	if r.list, err = readListed(t.Names(ctx, r.Storage)); errors.Is(err, tarn.ErrDamaged) {
+		r.Problem("", err) // the archive may be whole
+		return nil
+	}
 	return err
 }
 

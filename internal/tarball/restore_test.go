@@ -371,3 +371,36 @@ func TestHardLinks(t *testing.T) {
 		t.Errorf("without its file: %v, %v", problems, err)
 	}
 }
+
+// A list that the storage can't give as it was stored is named, and ends neither
+// the verification of the others nor the restore of its archive.
+func TestDamagedList(t *testing.T) {
+	src := map[string]string{"a": "one", "b": "two"}
+	good := script(t, folder(t, src), 0)
+	s := storagetest.NewMemory()
+	good.put(t, s, "disk/x"+tarball.Suffix)
+	good.put(t, s, "disk/y"+tarball.Suffix)
+	s.SetHook(func(r storagetest.Request) storagetest.Fault {
+		if r.Op != storagetest.OpGet || r.Key != "disk/x.tar.gz.txt" {
+			return storagetest.Fault{}
+		}
+		return storagetest.Fault{Kind: storagetest.FailBefore, Err: tarn.ErrDamaged}
+	})
+	b, err := tarball.Look(t.Context(), s, "disk", now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var damages []string
+	res, err := tarball.Verifying{Storage: s, Bucket: b, Tarballs: b.Archives, Data: true, Report: func(d tarball.Damage) { damages = append(damages, d.Key) }}.Verify(t.Context())
+	if err != nil || res.Read != 2 || res.Proved != 1 || !slices.Equal(damages, []string{"disk/x.tar.gz.txt", "disk/x.tar.gz"}) {
+		t.Errorf("%+v, %v: %q", res, err, damages)
+	}
+	if counts, err := tarball.CountFiles(t.Context(), s, b.Archives); err != nil || !slices.Equal(counts, []int64{-1, 2}) {
+		t.Errorf("%v, %v", counts, err)
+	}
+	dir := t.TempDir()
+	got, problems, err := restored(t, tarball.Restoring{Storage: s, Tarball: b.Archives[0], Overwrite: tarball.Changed}, dir)
+	if err != nil || len(problems) != 1 || got.Proved || !maps.Equal(files(t, filepath.Join(dir, "x")), src) {
+		t.Errorf("%+v, %v, %v", got.Findings, problems, err)
+	}
+}

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"log/slog"
 	"maps"
 	"os"
 	"path/filepath"
@@ -393,6 +394,29 @@ func TestListMended(t *testing.T) {
 	b.made(b.must(), "disk/_files.tar.gz")
 	b.store.Plant("disk/_files.tar.gz.md5", []byte("nonsense"))
 	b.made(b.must(), "disk/_files.tar.gz")
+}
+
+// TestDamagedSum: a hash that the storage can't give as it was stored is none. The
+// archive is made again, and the run goes on.
+func TestDamagedSum(t *testing.T) {
+	top := tree(t, map[string]string{"a/x": "1", "b/y": "2"})
+	b := newBench(t, top)
+	b.must()
+	var log bytes.Buffer
+	b.cfg.Log = slog.New(slog.NewTextHandler(&log, nil))
+	b.store.SetHook(func(r storagetest.Request) storagetest.Fault {
+		if r.Op != storagetest.OpGet || r.Key != "disk/a.tar.gz.md5" {
+			return storagetest.Fault{}
+		}
+		return storagetest.Fault{Kind: storagetest.FailBefore, Err: tarn.ErrDamaged}
+	})
+	res := b.must()
+	b.made(res, "disk/a.tar.gz")
+	if res.Unchanged != 1 || !strings.Contains(log.String(), "disk/a.tar.gz.md5") {
+		t.Errorf("%+v: %s", res, log.String())
+	}
+	b.store.SetHook(nil)
+	b.made(b.must())
 }
 
 func TestMaxSize(t *testing.T) {

@@ -51,6 +51,7 @@ const (
 	adviceAgain  = "Run `tarn tarball` on the folder again: it stores the archive, its hash and its list anew."
 	adviceOrphan = "Nothing needs it. Delete it, or put the archive back from an older version."
 	adviceCold   = "Limit the rule to keys that end in .tar.gz, thaw the object with `aws s3api restore-object`, and copy it onto itself in STANDARD."
+	adviceList   = "Delete it, and run `tarn tarball` on the folder again: it stores the list anew, and no archive for that."
 	adviceRead   = "Restore what can be read; `tarn tarball list --versions` shows older versions."
 )
 
@@ -150,18 +151,22 @@ func (v Verifying) look(ctx context.Context, t *Tarball) (l looked, err error) {
 	}
 	var last string
 	for name, err := range t.Names(ctx, v.Storage) {
+		if errors.Is(err, tarn.ErrDamaged) {
+			damaged(t.List.Key, err.Error(), adviceList)
+			return l, nil
+		}
 		if err != nil {
 			return l, err
 		}
 		if l.files > 0 && name <= last {
-			damaged(t.List.Key, fmt.Sprintf("%q does not come after %q: it is not the list that was stored", name, last), adviceAgain)
+			damaged(t.List.Key, fmt.Sprintf("%q does not come after %q: it is not the list that was stored", name, last), adviceList)
 			break
 		}
 		last = name
 		l.files++
 	}
 	if l.files == 0 {
-		damaged(t.List.Key, "it names no file", adviceAgain)
+		damaged(t.List.Key, "it names no file", adviceList)
 	}
 	return l, nil
 }
@@ -197,7 +202,7 @@ func (v Verifying) read(ctx context.Context, t *Tarball, res *Verified) error {
 const parallel = 16
 
 // CountFiles counts the files in the lists of archives, by the order of those; -1
-// where there is no list.
+// where there is no list that can be read.
 func CountFiles(ctx context.Context, s storage.Storage, tarballs []*Tarball) ([]int64, error) {
 	counts := make([]int64, len(tarballs))
 	group, gctx := errgroup.WithContext(ctx)
@@ -208,6 +213,9 @@ func CountFiles(ctx context.Context, s storage.Storage, tarballs []*Tarball) ([]
 		}
 		group.Go(func() (err error) {
 			counts[i], err = countNames(gctx, t.Names(gctx, s))
+			if errors.Is(err, tarn.ErrDamaged) { // which verify tells
+				counts[i], err = -1, nil
+			}
 			return err
 		})
 	}
