@@ -38,7 +38,7 @@ func (g *globals) coveredBy(ctx context.Context, v *tarballView, source string) 
 		}
 		if d.Covered {
 			covered++
-			if err := v.owed(t, g, &owed); err != nil {
+			if err := v.owed(t, &owed); err != nil {
 				return err
 			}
 		}
@@ -119,11 +119,11 @@ func (g *globals) cover(ctx context.Context, v *tarballView, t *tarball.Tarball,
 }
 
 // owed adds what deleting a tarball now would still cost.
-func (v *tarballView) owed(t *tarball.Tarball, g *globals, u *price.Usage) error {
+func (v *tarballView) owed(t *tarball.Tarball, u *price.Usage) error {
 	if v.prices == nil {
 		return nil
 	}
-	o, err := v.prices.Owed(t.Body.Class, 1, t.Body.Size, g.now().Sub(t.Body.Modified))
+	o, err := v.prices.Owed(t.Body.Class, 1, t.Body.Size, v.clock().Sub(t.Body.Modified))
 	if err == nil {
 		u.Add(o)
 	}

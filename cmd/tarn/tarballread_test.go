@@ -164,9 +164,15 @@ func TestTarballCold(t *testing.T) {
 	contains(t, p.code(exitDone, "tarball", "list", "-b", "s3://tarn"), "disk: 3 tarballs, ")
 	contains(t, p.tarball(exitDone, "ls", "docs"), "-b\na/one\na/two words\n")
 	contains(t, p.tarball(exitDone, "verify", "--read"), "3 tarballs with 6 files", "3 cold ones left out", "no damage found")
-	contains(t, p.tarball(exitFailed, "restore", "docs", "a/one", "--target", "one"), "1 archive is frozen, and nothing was asked for or spent", "bulk", "expedited")
+	contains(t, p.tarball(exitFailed, "restore", "docs", "a/one", "--target", "one"), "1 file (", "1 archive is frozen, and nothing was asked for or spent", "bulk", "expedited")
 	if n := thaws(); n != 0 {
 		t.Fatalf("%d thaws that nobody asked for", n)
+	}
+	contains(t, p.tarball(exitFailed, "restore", "docs", "a/none", "a/one", "--target", "one", "--tier", "bulk"),
+		"a/none: is not in the list of docs", "1 file (", "not in the list of docs: a/none; nothing was asked for", "tarn tarball ls docs")
+	contains(t, p.tarball(exitDone, "restore", "docs", "a", "a/one", "a/none", "--target", "one", "--dry-run"), "a/none: is not in the list of docs", "2 files (")
+	if n := thaws(); n != 0 {
+		t.Fatalf("%d thaws for what is not in the list", n)
 	}
 	contains(t, p.tarball(exitFailed, "restore", "docs", "a/one", "--target", "one", "--yes", "--max-cost", "0.000001"), "more than --max-cost allows")
 	contains(t, p.tarball(exitProblems, "restore", "docs", "a/one", "--target", "one", "--yes"), "asked for the thaw of 1 archive", "Run the same command again")

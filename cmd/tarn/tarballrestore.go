@@ -109,7 +109,7 @@ func (g *globals) tarballRestore(ctx context.Context, at *tarballPlace, f tarbal
 			return err
 		}
 	}
-	r.job = &tarballJob{globals: g, view: v, flags: f.tarballWait, dryRun: f.dryRun, left: list, do: r.one, report: r.report}
+	r.job = &tarballJob{globals: g, view: v, flags: f.tarballWait, paths: paths, dryRun: f.dryRun, left: list, do: r.one, report: r.report}
 	if !f.dryRun {
 		if r.target, err = restore.OpenTarget(f.target, restore.TargetOptions{Replace: policy != restore.Never, Logger: g.log}); err != nil {
 			return err

@@ -68,7 +68,7 @@ func (g *globals) tarballThaw(ctx context.Context, at *tarballPlace, f thawFlags
 	if status {
 		return g.tarballStatus(v, list, len(args) == 0)
 	}
-	now := g.now()
+	now := v.clock()
 	p, err := v.plan(list, cold.Request{Days: f.days, Now: now, Keep: now.AddDate(0, 0, 1), Faster: f.faster})
 	if err != nil {
 		return err

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/tarn-backup/tarn"
 	"github.com/tarn-backup/tarn/internal/cold"
@@ -20,6 +21,8 @@ type tarballView struct {
 	s   storage.Storage
 	at  *tarballPlace
 	now func() (*tarball.Bucket, error) // looks again
+	// clock is the server's time where it tells one.
+	clock func() time.Time
 }
 
 // lookTarballs opens the bucket and looks at the backup.
@@ -34,6 +37,7 @@ func (g *globals) lookTarballs(ctx context.Context, at *tarballPlace) (*tarballV
 // viewTarballs looks at a backup in a bucket that is open.
 func (g *globals) viewTarballs(ctx context.Context, s storage.Storage, at *tarballPlace) (*tarballView, error) {
 	v := &tarballView{s: s, at: at, coldView: &coldView{money: g.money(s)}}
+	v.clock = func() time.Time { return storage.TimeOf(s, g.now()) }
 	if v.why != nil && g.priceOf != "" {
 		return nil, v.why
 	}
