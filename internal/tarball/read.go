@@ -54,7 +54,7 @@ var (
 	ErrMissing = fmt.Errorf("is in the list of files and not in the archive: %w", tarn.ErrDamaged)
 	ErrSurplus = fmt.Errorf("is in the archive and not in the list of files: %w", tarn.ErrDamaged)
 	ErrSum     = fmt.Errorf("the content of some file is not what its hash (.md5) is of: %w", tarn.ErrDamaged)
-	ErrETag    = fmt.Errorf("the archive is not the object that S3 has the MD5 of: %w", tarn.ErrDamaged)
+	ErrETag    = fmt.Errorf("the content is not that which S3 has the MD5 of: %w", tarn.ErrDamaged)
 )
 
 // errEnough ends the reading early.

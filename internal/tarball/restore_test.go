@@ -5,6 +5,8 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
+	"crypto/md5"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
@@ -403,4 +405,38 @@ func TestDamagedList(t *testing.T) {
 	if err != nil || len(problems) != 1 || got.Proved || !maps.Equal(files(t, filepath.Join(dir, "x")), src) {
 		t.Errorf("%+v, %v, %v", got.Findings, problems, err)
 	}
+}
+
+// Single files are read and compared with the MD5 that is kept with them.
+func TestVerifySingleFiles(t *testing.T) {
+	s := storagetest.NewMemory()
+	put := func(key, content, of string) {
+		sum := md5.Sum([]byte(of))
+		opts := storage.PutOptions{Metadata: map[string]string{"md5chksum": base64.StdEncoding.EncodeToString(sum[:])}}
+		if _, err := s.Put(t.Context(), key, strings.NewReader(content), opts); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put("disk/good", "one", "one")
+	put("disk/bad", "two", "other")
+	b, err := tarball.Look(t.Context(), s, "disk", now)
+	if err != nil || len(b.Files) != 2 {
+		t.Fatalf("%+v, %v", b, err)
+	}
+	var damages []string
+	v := tarball.Verifying{Storage: unsummed{s}, Bucket: b, Files: []*tarball.Object{&b.Files[0], &b.Files[1]}, Data: true}
+	v.Report = func(d tarball.Damage) { damages = append(damages, d.Key) }
+	res, err := v.Verify(t.Context())
+	if err != nil || !slices.Equal(damages, []string{"disk/bad"}) || res.Singles != 2 || res.SinglesRead != 2 || res.SinglesProved != 1 || res.Bytes != 6 {
+		t.Errorf("%+v, %v: %q", res, err, damages)
+	}
+}
+
+// unsummed is a storage that has no MD5 of its own of what was put in parts.
+type unsummed struct{ *storagetest.Memory }
+
+func (u unsummed) Inspect(ctx context.Context, key string) (storage.Inspected, error) {
+	in, err := u.Memory.Inspect(ctx, key)
+	in.MD5 = ""
+	return in, err
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"time"
 
@@ -28,7 +29,9 @@ type Verifying struct {
 	Bucket  *Bucket
 	// Tarballs are those that are verified.
 	Tarballs []*Tarball
-	// Data has the archives read that can be read without a thaw.
+	// Files are the single files that are verified.
+	Files []*Object
+	// Data has the archives and files read that can be read without a thaw.
 	Data     bool
 	Report   func(Damage) // of each, from one goroutine at a time
 	Progress func(n int64)
@@ -40,10 +43,14 @@ type Verified struct {
 	Files    int64 `json:"files"`  // in the lists
 	Read     int   `json:"read"`   // archives
 	Proved   int   `json:"proved"` // of those, archives whose hash is right
-	Bytes    int64 `json:"bytes"`  // of them
-	Cold     int   `json:"cold"`   // archives that were not read, being cold
+	Bytes    int64 `json:"bytes"`  // that were read
+	Cold     int   `json:"cold"`   // archives and single files that were not read, being cold
 	Damages  int   `json:"damages"`
 	Glued    int   `json:"glued"` // archives with several tars
+
+	Singles       int `json:"single_files"`
+	SinglesRead   int `json:"single_files_read"`
+	SinglesProved int `json:"single_files_proved"` // of those, files whose MD5 is right
 }
 
 // What is done about damage.
@@ -52,13 +59,14 @@ const (
 	adviceOrphan = "Nothing needs it. Delete it, or put the archive back from an older version."
 	adviceCold   = "Limit the rule to keys that end in .tar.gz, thaw the object with `aws s3api restore-object`, and copy it onto itself in STANDARD."
 	adviceList   = "Delete it, and run `tarn tarball` on the folder again: it stores the list anew, and no archive for that."
+	adviceFile   = "Run `tarn tarball` on the file again: it stores it anew if the disk has another."
 	adviceRead   = "Restore what can be read; `tarn tarball list --versions` shows older versions."
 )
 
 // Verify compares what lies beside each archive with it. Without Data it reads no
 // archive.
 func (v Verifying) Verify(ctx context.Context) (*Verified, error) {
-	res := &Verified{Tarballs: len(v.Tarballs)}
+	res := &Verified{Tarballs: len(v.Tarballs), Singles: len(v.Files)}
 	report := v.Report
 	v.Report = func(d Damage) {
 		res.Damages++
@@ -82,7 +90,36 @@ func (v Verifying) Verify(ctx context.Context) (*Verified, error) {
 			return res, err
 		}
 	}
+	for _, o := range v.Files {
+		if !o.Readable() {
+			res.Cold++
+			continue
+		}
+		if err := v.readFile(ctx, o, res); err != nil {
+			return res, err
+		}
+	}
 	return res, nil
+}
+
+// readFile reads a single file, and compares it with its MD5 if anybody keeps that.
+func (v Verifying) readFile(ctx context.Context, o *Object, res *Verified) error {
+	in, err := inspectPlain(ctx, v.Storage, o)
+	if err != nil {
+		return err
+	}
+	proved, err := readPlain(ctx, v.Storage, o, knownSum(in), io.Discard, v.Progress)
+	if errors.Is(err, tarn.ErrDamaged) {
+		v.Report(Damage{Key: o.Key, Problem: err.Error(), Advice: adviceFile})
+	} else if err != nil {
+		return err
+	}
+	res.SinglesRead++
+	res.Bytes += o.Size
+	if proved {
+		res.SinglesProved++
+	}
+	return nil
 }
 
 // looked is what was found beside one archive.
