@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 
+	"github.com/tarn-backup/tarn"
 	"github.com/tarn-backup/tarn/internal/price"
 	"github.com/tarn-backup/tarn/internal/tarball"
 )
@@ -100,7 +101,10 @@ func (g *globals) cover(ctx context.Context, v *tarballView, t *tarball.Tarball,
 		root.Close()
 		switch {
 		case errors.Is(err, tarball.ErrNothingBeside):
-			d.Why = tarball.ErrNothingBeside.Error()
+			d.Why = t.Unproved()
+			return d, nil
+		case errors.Is(err, tarn.ErrDamaged): // of what lies beside it
+			d.Why = err.Error()
 			return d, nil
 		case err != nil:
 			return d, err

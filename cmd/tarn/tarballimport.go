@@ -266,10 +266,11 @@ func (im *importing) unpack(ctx context.Context, c chosen, dir string) error {
 	bar = im.readingBar(c, read)
 	problems := 0
 	progress := func(n int64) { read.Add(n) }
+	var found *tarball.Restored
 	if c.tarball == nil {
 		_, err = tarball.RestorePlain(ctx, im.view.s, c.Object, tarballTarget{target}, progress)
 	} else {
-		_, err = tarball.Restoring{
+		found, err = tarball.Restoring{
 			Storage: im.view.s, Tarball: c.tarball, Target: tarballTarget{target}, Overwrite: tarball.Always, Now: im.now, Progress: progress,
 			Problem: func(path string, err error) {
 				problems++
@@ -289,6 +290,9 @@ func (im *importing) unpack(ctx context.Context, c chosen, dir string) error {
 	if err == nil && problems > 0 {
 		problem(c.Key, errors.New("was not imported; `tarn tarball restore` gets what can be read of it"))
 		return errProblems
+	}
+	if err == nil && found != nil && !found.Proved {
+		im.say("%s: %s: nothing says that the files are all, and those that were backed up", printable(c.title(im.view)), c.tarball.Unproved())
 	}
 	return err
 }

@@ -333,3 +333,33 @@ func (p *tarballPerson) get(key string) []byte {
 	}
 	return data
 }
+
+// A lifecycle rule that cools all of a bucket takes .md5 and .txt along: each command
+// says so, thaw asks for them, and the next run stores them in STANDARD again.
+func TestTarballColdSides(t *testing.T) {
+	lab, at := coldLab(t)
+	p := newTarballPerson(t, at, tarn.Standard)
+	p.lab = lab
+	run := []string{"tarball", "-b", "tarn", "-n", "disk", "-p", "src", "--split-depth", "1", "--storage-class", "STANDARD"}
+	for _, suffix := range []string{".md5", ".txt"} {
+		p.put("disk/docs.tar.gz"+suffix, p.get("disk/docs.tar.gz"+suffix), tarn.Glacier)
+	}
+	p.put("disk/photos.tar.gz.txt", p.get("disk/photos.tar.gz.txt"), tarn.Glacier)
+	contains(t, p.tarball(exitFailed, "ls", "docs"), ".txt lies in GLACIER", "tarn tarball thaw docs")
+	contains(t, p.tarball(exitDone, "restore", "docs", "--target", "back"), "its .md5 lies in GLACIER", "tarn tarball thaw docs")
+	contains(t, p.tarball(exitFailed, "verify"), "disk/docs.tar.gz.md5: it lies in GLACIER", "tarn tarball thaw", "3 damages")
+	contains(t, p.tarball(exitProblems, "import", "disk", "--source", "src"), "docs: not covered: its .md5 lies in GLACIER")
+	contains(t, p.code(exitProblems, run...), "its hash has gone cold", "tarn tarball thaw", "disk/photos.tar.gz already exists", "cold, and is there now")
+	contains(t, p.tarball(exitDone, "ls", "photos"), "1\n2\n")
+	contains(t, p.tarball(exitDone, "thaw", "docs", "--tier", "bulk", "--yes"), "asked for the thaw of 2 archives")
+	contains(t, p.tarball(exitDone, "thaw", "--status"), "docs.tar.gz.md5", "thawing")
+	p.advance(13 * time.Hour)
+	contains(t, p.tarball(exitDone, "ls", "docs"), "a/one\n")
+	contains(t, p.code(exitDone, run...), "disk/docs.tar.gz already exists", "0 objects uploaded, 3 unchanged")
+	contains(t, p.tarball(exitDone, "verify"), "no damage found")
+	for _, key := range []string{"docs.tar.gz.md5", "docs.tar.gz.txt", "photos.tar.gz.txt"} {
+		if o, err := p.s.Stat(t.Context(), "disk/"+key); err != nil || o.Class != tarn.Standard {
+			t.Errorf("%s lies in %s, %v", key, o.Class, err)
+		}
+	}
+}

@@ -282,6 +282,9 @@ func (r *tarballRestoring) add(c chosen, res *tarball.Restored, well bool) {
 	case c.tarball.OldSum || c.tarball.OldList: // which is a problem
 	case c.tarball.Sum == nil || c.tarball.List == nil:
 		r.say("%s: %s: nothing says that the files are all, and those that were backed up", name, c.tarball.Unproved())
+		if len(c.tarball.Cooled) > 0 {
+			r.say("%s", coldSides(name))
+		}
 	}
 }
 

@@ -23,14 +23,14 @@ type Compared struct {
 }
 
 // ErrNothingBeside says that there is nothing to compare with.
-var ErrNothingBeside = errors.New("its .md5 and .txt are not there")
+var ErrNothingBeside = errors.New("nothing can be compared")
 
 // Compare compares an archive with a folder by its list and its hash, so that the
 // archive is not read. Once a file is missing, no further one is read. The files lie in the folder
 // where Place has them.
 func (t *Tarball) Compare(ctx context.Context, s storage.Storage, folder *os.Root) (c Compared, err error) {
 	if t.Sum == nil || t.List == nil {
-		return c, fmt.Errorf("comparing %s: %w", t.Body.Key, ErrNothingBeside)
+		return c, fmt.Errorf("comparing %s: %w: %s", t.Body.Key, ErrNothingBeside, t.Unproved())
 	}
 	want, err := t.ReadSum(ctx, s)
 	if err != nil {

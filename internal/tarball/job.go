@@ -106,7 +106,7 @@ func (j *job) step(ctx context.Context) (local, err error) {
 	j.event(Event{Kind: Listing})
 	known, err := j.known(ctx)
 	if errors.Is(err, tarn.ErrCold) {
-		return fmt.Errorf("whether its archive is up to date is not known, since its hash has gone cold with it: let no lifecycle rule move %s: %w", SumSuffix, err), nil
+		return fmt.Errorf("whether its archive is up to date is not known, since its hash has gone cold with it: let no lifecycle rule move %s, and thaw it by `tarn tarball thaw`; the next run stores it in STANDARD again: %w", SumSuffix, err), nil
 	} else if err != nil {
 		return nil, err
 	}

@@ -57,7 +57,7 @@ type Verified struct {
 const (
 	adviceAgain  = "Run `tarn tarball` on the folder again: it stores the archive, its hash and its list anew."
 	adviceOrphan = "Nothing needs it. Delete it, or put the archive back from an older version."
-	adviceCold   = "Limit the rule to keys that end in .tar.gz, thaw the object with `aws s3api restore-object`, and copy it onto itself in STANDARD."
+	adviceCold   = "Limit the rule to keys that end in .tar.gz. `tarn tarball thaw` asks for a copy that can be read, and the next `tarn tarball` stores it in STANDARD again."
 	adviceList   = "Delete it, and run `tarn tarball` on the folder again: it stores the list anew, and no archive for that."
 	adviceFile   = "Run `tarn tarball` on the file again: it stores it anew if the disk has another."
 	adviceRead   = "Restore what can be read; `tarn tarball list --versions` shows older versions."
