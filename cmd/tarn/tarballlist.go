@@ -243,7 +243,12 @@ func (g *globals) printTarballs(v *tarballView, docs []*tarballDoc, total *price
 	fmt.Fprintf(w, "TARBALL\tFILES\tSIZE\tCLASS\tSTATE\tSTORED\t%s\tA MONTH\n", last)
 	var bytes, kept int64
 	for _, d := range docs {
-		bytes, kept = bytes+d.Size, kept+d.Kept
+		kept += d.Kept
+		if d.Latest {
+			bytes += d.Size
+		} else {
+			kept += d.Size // each of them is a line of its own
+		}
 		fmt.Fprintln(w, strings.Join(d.cells(versions), "\t"))
 	}
 	if err := w.Flush(); err != nil {

@@ -239,7 +239,13 @@ func TestTarballVersions(t *testing.T) {
 				t.Errorf("the older version has %q, the newer %q", was, is)
 			}
 			contains(t, p.tarball(exitFailed, "restore", "docs", "--target", "old", "--version", "none"), "no version none of docs")
-			contains(t, p.tarball(exitDone, "list"), "in older versions")
+			sum := func(args ...string) string {
+				lines := strings.Split(strings.TrimSpace(p.tarball(exitDone, "list", args...)), "\n")
+				return lines[len(lines)-1]
+			}
+			if all, each := sum(), sum("--versions"); all != each || !strings.Contains(all, "in older versions") {
+				t.Errorf("the sum is %q, and with each version %q", all, each)
+			}
 		})
 	}
 }

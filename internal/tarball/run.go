@@ -83,6 +83,7 @@ func Run(ctx context.Context, cfg Config) (*Result, error) {
 	if err != nil {
 		return nil, &scan.OpenError{Path: cfg.Path, Err: bare(err)}
 	}
+	r.sweep()
 	switch {
 	case info.IsDir():
 		err = r.folder(ctx)

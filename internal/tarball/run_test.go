@@ -20,6 +20,8 @@ import (
 	"time"
 
 	"github.com/tarn-backup/tarn"
+	"github.com/tarn-backup/tarn/internal/cold"
+	"github.com/tarn-backup/tarn/internal/durable"
 	"github.com/tarn-backup/tarn/internal/storage"
 	"github.com/tarn-backup/tarn/internal/storage/storagetest"
 )
@@ -580,5 +582,79 @@ func TestListAlone(t *testing.T) {
 		if res := b.must(); res.Mended != 0 {
 			t.Errorf("%s: it is mended again", name)
 		}
+	}
+}
+
+// TestCompareUnlisted: of files that no list has nobody knows whether a folder has
+// them, so that it is not the same.
+func TestCompareUnlisted(t *testing.T) {
+	top := tree(t, map[string]string{"a/x": "1", "a/new\nline": "2", "b/y": "3"})
+	b := newBench(t, top)
+	b.must()
+	there, err := Look(t.Context(), b.store, "disk", time.Now())
+	if err != nil || len(there.Archives) != 2 {
+		t.Fatalf("%+v, %v", there, err)
+	}
+	root, err := os.OpenRoot(top)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer root.Close()
+	for i, want := range []Compared{{Files: 1, Bytes: 1, Unlisted: 1}, {Files: 1, Bytes: 1, Same: true}} {
+		if got, err := there.Archives[i].Compare(t.Context(), b.store, root); err != nil || got != want {
+			t.Errorf("%s: %+v, want %+v, %v", there.Archives[i].Body.Key, got, want, err)
+		}
+	}
+}
+
+// clocked is a storage whose server tells the time.
+type clocked struct {
+	*storagetest.Memory
+	at time.Time
+}
+
+func (c clocked) Clock() (time.Time, bool) { return c.at, true }
+
+// TestServerClock: until when a copy can be read goes by the server's clock, however
+// wrong this machine's is.
+func TestServerClock(t *testing.T) {
+	at := time.Now().Add(-1000 * time.Hour)
+	s := clocked{storagetest.NewMemory(), at}
+	s.SetNow(func() time.Time { return s.at })
+	s.SetCold()
+	if _, err := s.Put(t.Context(), "disk/a.tar.gz", strings.NewReader("x"), storage.PutOptions{Class: tarn.Glacier}); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Thaw(t.Context(), "disk/a.tar.gz", storage.ThawOptions{Days: 1, Tier: storage.Bulk}); err != nil {
+		t.Fatal(err)
+	}
+	for after, want := range map[time.Duration]cold.State{0: cold.Thawing, 20 * time.Hour: cold.Thawed, 100 * time.Hour: cold.Frozen} {
+		s.at = at.Add(after)
+		s.SetNow(func() time.Time { return at.Add(after) })
+		b, err := Look(t.Context(), s, "disk", time.Now())
+		if err != nil || len(b.Archives) != 1 || b.Archives[0].Body.State != want {
+			t.Errorf("after %s: %+v, want %s, %v", after, b.Archives[0].Body, want, err)
+		}
+	}
+}
+
+// TestSweeps: what killed runs have left in the memory's folder goes.
+func TestSweeps(t *testing.T) {
+	top := tree(t, map[string]string{"a/x": "1"})
+	b := newBench(t, top)
+	b.cfg.Now = time.Now
+	old, young := filepath.Join(b.cfg.Memory, durable.TempPrefix+"old"), filepath.Join(b.cfg.Memory, durable.TempPrefix+"young")
+	write(t, old, "left by a run that was killed")
+	write(t, young, "of a run beside this one")
+	long := time.Now().Add(-25 * time.Hour)
+	if err := os.Chtimes(old, long, long); err != nil {
+		t.Fatal(err)
+	}
+	b.must()
+	if _, err := os.Stat(old); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("what a killed run left is there: %v", err)
+	}
+	if _, err := os.Stat(young); err != nil {
+		t.Error(err)
 	}
 }
