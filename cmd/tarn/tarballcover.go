@@ -112,6 +112,12 @@ func (g *globals) reportCovered(v *tarballView, source string, covered int, owed
 			g.say("note: %s of tarballs are kept, too; those hold what was backed up before", formatCount(int64(len(v.Older)), "older version", "older versions"))
 		}
 	}
+	if g.json {
+		doc := map[string]any{"type": "summary", "tarballs": len(v.Archives), "covered": covered, "older": len(v.Older), "single_files": len(v.Files)}
+		if err := g.printJSON(doc); err != nil {
+			return err
+		}
+	}
 	if covered < len(v.Archives) {
 		return errProblems
 	}

@@ -14,6 +14,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	sdk "github.com/aws/aws-sdk-go-v2/service/s3"
+
 	"github.com/tarn-backup/tarn"
 	"github.com/tarn-backup/tarn/internal/e2e"
 	"github.com/tarn-backup/tarn/internal/s3lab"
@@ -320,7 +323,7 @@ func TestTarballOldSum(t *testing.T) {
 	contains(t, p.tarball(exitProblems, "restore", "docs", "--target", "back"), "wrote 3 files", "nothing proves it", ".md5 beside it is older than it", "tarn tarball")
 	p.back("back", "docs")
 	contains(t, p.tarball(exitFailed, "verify"), "is older than it")
-	contains(t, p.code(exitDone, "tarball", "-b", "tarn", "-n", "disk", "-p", "src", "--split-depth", "1", "--storage-class", "STANDARD"), "disk/docs.tar.gz uploaded", "2 unchanged")
+	contains(t, p.code(exitDone, "tarball", "-b", "tarn", "-n", "disk", "-p", "src", "--split-depth", "1", "--storage-class", "STANDARD"), "disk/docs.tar.gz is made again: its .md5 is older than it", "disk/docs.tar.gz uploaded", "2 unchanged")
 	contains(t, p.tarball(exitDone, "restore", "docs", "--target", "back2"), "all 3 files in it are what was backed up")
 	contains(t, p.tarball(exitDone, "verify"), "no damage found")
 }
@@ -368,4 +371,23 @@ func TestTarballColdSides(t *testing.T) {
 			t.Errorf("%s lies in %s, %v", key, o.Class, err)
 		}
 	}
+}
+
+// Parts of an upload whose run was killed cost, and nobody sees them: list says
+// which there are.
+func TestTarballUnfinished(t *testing.T) {
+	at := storagetest.Versitygw(t)
+	p := newTarballPerson(t, at, tarn.Standard)
+	if out := p.tarball(exitDone, "list"); strings.Contains(out, "under way") {
+		t.Errorf("nothing was left behind, and list says\n%s", out)
+	}
+	c := sdk.New(sdk.Options{
+		BaseEndpoint: &at.URL, Region: at.Region, UsePathStyle: true, Credentials: credentials.NewStaticCredentialsProvider(at.AccessKey, at.SecretKey, ""),
+	})
+	key := "disk/photos.tar.gz"
+	if _, err := c.CreateMultipartUpload(t.Context(), &sdk.CreateMultipartUploadInput{Bucket: &at.Bucket, Key: &key}); err != nil {
+		t.Fatal(err)
+	}
+	contains(t, p.tarball(exitDone, "list"), "1 upload is under way, or left by runs that were killed", "disk/photos.tar.gz, begun ", "lifecycle rule")
+	contains(t, p.tarball(exitDone, "list", "--json"), `"unfinished_uploads":1`)
 }

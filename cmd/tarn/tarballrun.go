@@ -221,6 +221,8 @@ func tarballText(e tarball.Event) string {
 		return "🟫 No files found in " + path
 	case tarball.Found:
 		return fmt.Sprintf("ℹ️ Found %s (%s) %s", formatCount(e.Files, "file", "files"), formatBytes(e.Bytes), of)
+	case tarball.Unknown:
+		return fmt.Sprintf("ℹ️ File %s is made again: %s", key, printableError(e.Err))
 	case tarball.Hashing:
 		return "#️⃣ Calculating hash " + of + "..."
 	case tarball.Hashed:
@@ -244,10 +246,16 @@ func (g *globals) printTarballEvent(e tarball.Event) {
 	what, ok := map[tarball.EventKind]string{
 		tarball.Skipped: "skipped", tarball.Empty: "empty", tarball.Unchanged: "unchanged", tarball.Uploading: "uploading",
 		tarball.Uploaded: "uploaded", tarball.Mended: "mended", tarball.Failed: "failed",
+		tarball.Unknown: "again",
 	}[e.Kind]
-	if ok {
-		g.printJSON(map[string]any{"type": "archive", "state": what, "key": e.Key, "path": e.Path, "files": e.Files, "bytes": e.Bytes})
+	if !ok {
+		return
 	}
+	doc := map[string]any{"type": "archive", "state": what, "key": e.Key, "path": e.Path, "files": e.Files, "bytes": e.Bytes}
+	if e.Kind == tarball.Unknown {
+		doc["reason"] = printableError(e.Err)
+	}
+	g.printJSON(doc)
 }
 
 func (g *globals) reportTarball(dryRun bool, m *money, cost *bill.Cost, res *tarball.Result) {

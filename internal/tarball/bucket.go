@@ -288,6 +288,25 @@ func (a *Tarball) Place(member string) string {
 	return a.Key.Dir + "/" + member
 }
 
+// Unfinished are the uploads of a backup that have not ended: those of runs under
+// way, and what killed ones have left. A storage that does not tell has none.
+func Unfinished(ctx context.Context, s storage.Storage, name string) (list []storage.Upload, err error) {
+	u, ok := s.(storage.Unfinisher)
+	if !ok {
+		return nil, nil
+	}
+	for one, err := range u.Unfinished(ctx, name+"/") {
+		if errors.Is(err, errors.ErrUnsupported) || errors.Is(err, tarn.ErrDenied) {
+			return nil, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, one)
+	}
+	return list, nil
+}
+
 // Summary is what a bucket holds under one name.
 type Summary struct {
 	Name     string `json:"name"`

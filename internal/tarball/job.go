@@ -160,7 +160,7 @@ func (j *job) known(ctx context.Context) (*MD5, error) {
 		return nil, nil
 	}
 	if sum.Modified.Before(archive.Modified) {
-		j.Log.Warn("the hash is older than its archive, so that the archive is made again", "key", key)
+		j.event(Event{Kind: Unknown, Err: errOldSum})
 		return nil, nil
 	}
 	m, err := j.readSum(ctx, key)
@@ -168,13 +168,15 @@ func (j *job) known(ctx context.Context) (*MD5, error) {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, nil
 	case errors.Is(err, ErrNoSum), errors.Is(err, tarn.ErrDamaged):
-		j.Log.Warn("this is no hash, so that the archive is made again", "key", key, "error", err)
+		j.event(Event{Kind: Unknown, Err: fmt.Errorf("what is in its %s is none: %w", SumSuffix, err)})
 		return nil, nil
 	case err != nil:
 		return nil, err
 	}
 	return &m, nil
 }
+
+var errOldSum = errors.New("its " + SumSuffix + " is older than it")
 
 func (j *job) readSum(ctx context.Context, key string) (m MD5, err error) {
 	body, err := j.Storage.Get(ctx, key, 0, -1)
@@ -274,9 +276,7 @@ func (j *job) compare(ctx context.Context) error {
 	}
 	j.found()
 	j.event(Event{Kind: Hashed, Hash: j.listed.hash.Sum()})
-	if err := memory.save(); err != nil {
-		j.Log.Warn("hashes are not remembered", "error", err)
-	}
+	j.forgets(memory.save())
 	return nil
 }
 

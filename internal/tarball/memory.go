@@ -52,6 +52,13 @@ func (r *run) sweep() {
 	}
 }
 
+// forgets says once in a run that hashes are not remembered, if err says why.
+func (r *run) forgets(err error) {
+	if err != nil {
+		r.forgotten.Do(func() { r.Log.Warn("hashes are not remembered", "error", err) })
+	}
+}
+
 // memory opens what is remembered of the files of an archive. The name of the
 // file follows from where they lie, so that another bucket knows them, too.
 func (j *job) memory() *memory {

@@ -85,9 +85,7 @@ func (j *job) pack(ctx context.Context, w io.Writer, names *spool) (err error) {
 	if err := zw.Close(); err != nil {
 		return err
 	}
-	if err := p.memory.save(); err != nil {
-		j.Log.Warn("hashes are not remembered", "error", err)
-	}
+	j.forgets(p.memory.save())
 	return nil
 }
 
