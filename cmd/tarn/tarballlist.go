@@ -148,13 +148,10 @@ func (v *tarballView) docs(ctx context.Context, versions bool) (docs []*tarballD
 			d.Files = &counts[i]
 		}
 		d.add(v, t.Body)
-		for _, o := range []*tarball.Object{t.Sum, t.List} {
-			if o != nil {
+		for _, o := range append([]*tarball.Object{t.Sum, t.List}, cooled(t)...) {
+			if o != nil && o.Latest && t.Body.Latest { // the others are lines of their own
 				d.add(v, *o)
 			}
-		}
-		for _, o := range t.Cooled {
-			d.add(v, o)
 		}
 		docs = append(docs, d)
 		if _, ok := byKey[t.Body.Key]; !ok {
@@ -171,6 +168,13 @@ func (v *tarballView) docs(ctx context.Context, versions bool) (docs []*tarballD
 		d.add(v, t.Body)
 	}
 	return append(docs, v.others(byKey, versions)...), nil
+}
+
+func cooled(t *tarball.Tarball) (list []*tarball.Object) {
+	for i := range t.Cooled {
+		list = append(list, &t.Cooled[i])
+	}
+	return list
 }
 
 // others are the lines of what is no tarball, and of what nothing belongs to any
@@ -318,10 +322,13 @@ func (d *tarballDoc) cells(versions bool) []string {
 	if !d.Modified.IsZero() {
 		stored = formatTime(d.Modified)
 	}
-	if versions {
-		if last = d.Version; !d.Latest {
-			last += " (older)"
-		}
+	switch {
+	case versions && d.Type == "older":
+		last = "-"
+	case versions && d.Latest:
+		last = d.Version
+	case versions:
+		last = d.Version + " (older)"
 	}
 	if d.Month != nil {
 		month = d.Month.String()

@@ -249,6 +249,24 @@ func TestTarballVersions(t *testing.T) {
 			if all, each := sum(), sum("--versions"); all != each || !strings.Contains(all, "in older versions") {
 				t.Errorf("the sum is %q, and with each version %q", all, each)
 			}
+			month := func(line string) float64 {
+				var d struct{ Month float64 }
+				if err := json.Unmarshal([]byte(line), &d); err != nil {
+					t.Fatal(err)
+				}
+				return d.Month
+			}
+			if all, each := month(sum("--json")), month(sum("--json", "--versions")); all == 0 || all != each {
+				t.Errorf("a month costs %g, and with each version %g", all, each)
+			}
+			// Deleted, it is a version, and what lay beside it is nothing's.
+			if err := p.s.(interface{ Remover() storage.Remover }).Remover().Remove(t.Context(), "disk/docs.tar.gz"); err != nil {
+				t.Fatal(err)
+			}
+			contains(t, p.tarball(exitFailed, "verify"), "disk/docs.tar.gz.md5: there is no archive beside it", "disk/docs.tar.gz.txt: there is no archive beside it")
+			if all, each := month(sum("--json")), month(sum("--json", "--versions")); all != each {
+				t.Errorf("with one deleted a month costs %g, and with each version %g", all, each)
+			}
 		})
 	}
 }

@@ -124,7 +124,9 @@ func (b *Bucket) sort(history map[string][]Object) {
 		if !ok {
 			continue
 		}
-		switch _, archived := history[k.Of(Archive).String()]; {
+		// One that was deleted is there no more, though the bucket has its versions.
+		archived := slices.ContainsFunc(history[k.Of(Archive).String()], func(o Object) bool { return o.Latest })
+		switch {
 		case k.Kind == Archive:
 			b.archives(k, list, history)
 		case k.Kind == File:

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -212,6 +213,11 @@ func (v Verifying) read(ctx context.Context, t *Tarball, res *Verified) error {
 	damages := 0
 	report := func(file, problem string) {
 		damages++
+		for _, side := range []*Object{t.Sum, t.List} {
+			if side != nil && file == "" && strings.Contains(problem, side.Key) {
+				return // which look has told
+			}
+		}
 		v.Report(Damage{Key: t.Body.Key, File: file, Problem: problem, Advice: adviceRead})
 	}
 	found, err := Reading{
