@@ -409,3 +409,27 @@ func TestTarballUnfinished(t *testing.T) {
 	contains(t, p.tarball(exitDone, "list"), "1 upload is under way, or left by runs that were killed", "disk/photos.tar.gz, begun ", "lifecycle rule")
 	contains(t, p.tarball(exitDone, "list", "--json"), `"unfinished_uploads":1`)
 }
+
+// A path that was given as . or .. is no name to restore to: the files lie in the
+// target itself.
+func TestTarballOfHere(t *testing.T) {
+	_, at := coldLab(t)
+	p := newTarballPerson(t, at, tarn.Standard)
+	for _, path := range []string{".", ".."} {
+		name := "here" + path
+		cmd := exec.Command("tarn", "tarball", "-q", "-b", "tarn", "-n", name, "-p", path, "--storage-class", "STANDARD")
+		cmd.Env, cmd.Dir = p.env, p.path("src", "docs")
+		if path == ".." {
+			cmd.Dir = p.path("src", "docs", "a")
+		}
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
+		contains(t, p.code(exitDone, "tarball", "restore", path, "-b", "tarn", "-n", name, "--target", name), "all 3 files in it are what was backed up")
+		if got := e2e.ReadFiles(t, p.path(name)); !maps.Equal(got, scriptFiles["docs"]) {
+			t.Errorf("of %s: %v", path, got)
+		}
+		contains(t, p.code(exitDone, "tarball", "restore", path, "-b", "tarn", "-n", name, "--target", name), "all of its 3 files are in "+name+" already")
+		contains(t, p.code(exitDone, "tarball", "import", name, "-b", "tarn", "--source", p.path("src", "docs")), "covers 1 of 1 tarball")
+	}
+}

@@ -99,19 +99,7 @@ func (g *globals) tarballThaw(ctx context.Context, at *tarballPlace, f thawFlags
 // tarballStatus lists what was chosen, or all that is cold.
 func (g *globals) tarballStatus(v *tarballView, list []chosen, all bool) error {
 	if all {
-		for _, t := range slices.Concat(v.Archives, v.Older) {
-			if t.Body.State != cold.Warm && (t.Body.Latest || t.Body.State != cold.Frozen) {
-				list = append(list, chosen{Object: &t.Body, tarball: t})
-			}
-			if t.Body.Latest {
-				list = append(list, withCold([]chosen{{tarball: t}})[1:]...)
-			}
-		}
-		for i := range v.Files {
-			if v.Files[i].State != cold.Warm {
-				list = append(list, chosen{Object: &v.Files[i]})
-			}
-		}
+		list = v.allCold()
 	}
 	slices.SortStableFunc(list, func(a, b chosen) int { return cold.Soonest(a.Object.Object, b.Object.Object) })
 	if g.json {
@@ -145,6 +133,24 @@ func (g *globals) tarballStatus(v *tarballView, list []chosen, all bool) error {
 		return fmt.Errorf("printing the tarballs: %w", err)
 	}
 	return nil
+}
+
+// allCold is what is cold, or was thawed: of older versions what somebody has asked for.
+func (v *tarballView) allCold() (list []chosen) {
+	for _, t := range slices.Concat(v.Archives, v.Older) {
+		if t.Body.State != cold.Warm && (t.Body.Latest || t.Body.State != cold.Frozen) {
+			list = append(list, chosen{Object: &t.Body, tarball: t})
+		}
+		if t.Body.Latest {
+			list = append(list, withCold([]chosen{{tarball: t}})[1:]...)
+		}
+	}
+	for i := range v.Files {
+		if v.Files[i].State != cold.Warm {
+			list = append(list, chosen{Object: &v.Files[i]})
+		}
+	}
+	return list
 }
 
 // title is what users name it by.

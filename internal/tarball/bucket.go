@@ -279,10 +279,11 @@ func (a *Tarball) Title() string {
 }
 
 // Place is where a member of the archive belongs, relative to the folder that
-// was backed up; for the one archive of a split depth of 0, to the folder above it.
+// was backed up; for the one archive of a split depth of 0, to the folder above it, unless
+// the path was given as . or .., which is no name to restore to.
 func (a *Tarball) Place(member string) string {
 	switch {
-	case a.Key.Dir == "":
+	case a.Key.Dir == "", a.Key.Dir == ".", a.Key.Dir == "..":
 		return member
 	case member == "":
 		return a.Key.Dir

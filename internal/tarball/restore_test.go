@@ -259,6 +259,7 @@ func TestDamage(t *testing.T) {
 		"good":            {good, nil, true},
 		"missing":         {with(func(s *stored) { s.archive = packed(t, headers("a", "c/d"), "one", "three") }), []string{"b"}, false},
 		"surplus":         {with(func(s *stored) { s.archive = packed(t, headers("a", "b", "c/d", "e"), "one", "two", "three", "four") }), []string{"e"}, true},
+		"an empty list":   {with(func(s *stored) { s.list = []byte{} }), []string{"a", "b", "c/d"}, false},
 		"other content":   {with(func(s *stored) { s.archive = packed(t, headers("a", "b", "c/d"), "one", "TWO", "three") }), []string{""}, false},
 		"another order":   {with(func(s *stored) { s.archive = packed(t, headers("c/d", "b", "a"), "three", "two", "one") }), nil, true},
 		"twice, the last": {with(func(s *stored) { s.archive = packed(t, headers("a", "a", "b", "c/d"), "old", "one", "two", "three") }), nil, true},

@@ -184,29 +184,37 @@ func (v Verifying) look(ctx context.Context, t *Tarball) (l looked, err error) {
 			return l, err
 		}
 	}
-	if t.List == nil {
-		return l, nil
+	if t.List != nil {
+		err = v.lookAtList(ctx, t, &l)
+	}
+	return l, err
+}
+
+// lookAtList reads the names that should be sorted.
+func (v Verifying) lookAtList(ctx context.Context, t *Tarball, l *looked) error {
+	damaged := func(problem string) {
+		l.damages = append(l.damages, Damage{Key: t.List.Key, Problem: problem, Advice: adviceList})
 	}
 	var last string
 	for name, err := range t.Names(ctx, v.Storage) {
 		if errors.Is(err, tarn.ErrDamaged) {
-			damaged(t.List.Key, err.Error(), adviceList)
-			return l, nil
+			damaged(err.Error())
+			return nil
 		}
 		if err != nil {
-			return l, err
+			return err
 		}
 		if l.files > 0 && name <= last {
-			damaged(t.List.Key, fmt.Sprintf("%q does not come after %q: it is not the list that was stored", name, last), adviceList)
+			damaged(fmt.Sprintf("%q does not come after %q: it is not the list that was stored", name, last))
 			break
 		}
 		last = name
 		l.files++
 	}
 	if l.files == 0 {
-		damaged(t.List.Key, "it names no file", adviceList)
+		damaged("it names no file")
 	}
-	return l, nil
+	return nil
 }
 
 func (v Verifying) read(ctx context.Context, t *Tarball, res *Verified) error {

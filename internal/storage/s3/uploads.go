@@ -73,17 +73,22 @@ func (s *Storage) uploads(ctx context.Context, in *s3.ListMultipartUploadsInput)
 		}
 		list = append(list, storage.Upload{Key: key, ID: *u.UploadId, Begun: timeOf(u.Initiated)})
 	}
+	return list, nextUploads(in, out, plain)
+}
+
+// nextUploads sets where the page after an answer begins; nowhere after the last.
+func nextUploads(in *s3.ListMultipartUploadsInput, out *s3.ListMultipartUploadsOutput, plain func(string) (string, error)) error {
 	if !isTrue(out.IsTruncated) || out.NextKeyMarker == nil {
 		in.KeyMarker, in.UploadIdMarker = nil, nil
-		return list, nil
+		return nil
 	}
 	next, err := plain(*out.NextKeyMarker)
 	if err != nil {
-		return nil, fmt.Errorf("the server's answer has the key %.80q: %w", *out.NextKeyMarker, err)
+		return fmt.Errorf("the server's answer has the key %.80q: %w", *out.NextKeyMarker, err)
 	}
 	if in.KeyMarker != nil && *in.KeyMarker == next && (out.NextUploadIdMarker == nil || in.UploadIdMarker != nil && *in.UploadIdMarker == *out.NextUploadIdMarker) {
-		return nil, fmt.Errorf("the server says that there is more and not where")
+		return fmt.Errorf("the server says that there is more and not where")
 	}
 	in.KeyMarker, in.UploadIdMarker = &next, out.NextUploadIdMarker
-	return list, nil
+	return nil
 }

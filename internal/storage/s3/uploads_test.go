@@ -3,6 +3,8 @@ package s3_test
 import (
 	"context"
 	"errors"
+	"fmt"
+	"net/http"
 	"slices"
 	"testing"
 	"time"
@@ -61,5 +63,37 @@ func TestUnfinished(t *testing.T) {
 		if !errors.Is(err, errors.ErrUnsupported) {
 			t.Errorf("a server that can't tell says %v", err)
 		}
+	}
+}
+
+// More uploads than one answer has come page by page; a server that goes round in
+// circles is refused.
+func TestUnfinishedPages(t *testing.T) {
+	circles := false
+	url := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		key, next := "a", "<IsTruncated>true</IsTruncated><NextKeyMarker>a%2Bb</NextKeyMarker><NextUploadIdMarker>1</NextUploadIdMarker>"
+		if q := r.URL.Query(); q.Get("key-marker") == "a+b" && q.Get("upload-id-marker") == "1" && !circles {
+			key, next = "b", "<IsTruncated>false</IsTruncated>"
+		}
+		fmt.Fprintf(w, `<ListMultipartUploadsResult><EncodingType>url</EncodingType>%s<Upload><Key>p/%s</Key><UploadId>1</UploadId></Upload></ListMultipartUploadsResult>`, next, key)
+	}))
+	cfg := config(url)
+	cfg.Prefix = "p"
+	s := open(t, cfg)
+	list := func() (keys []string, err error) {
+		for u, err := range s.Unfinished(t.Context(), "") {
+			if err != nil {
+				return keys, err
+			}
+			keys = append(keys, u.Key)
+		}
+		return keys, nil
+	}
+	if got, err := list(); err != nil || !slices.Equal(got, []string{"a", "b"}) {
+		t.Errorf("%q, %v", got, err)
+	}
+	circles = true
+	if got, err := list(); err == nil || len(got) != 1 {
+		t.Errorf("in circles: %q, %v", got, err)
 	}
 }
