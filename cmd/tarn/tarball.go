@@ -30,8 +30,8 @@ is one tar.gz of a folder, which is uploaded again, whole, when a file in it has
 A single file is uploaded as it is.
 
 Archives have folders, links, modes and times, too, which do not count as changes. A file that changes while it is archived is
-listed, and its archive is made again by the next run. What may not be read is left out and listed; if anything else goes wrong
-with a folder, the archive that is there of it stays.
+listed, and its archive is made again by the next run. What may not be read is left out and listed; but an archive that has it stays,
+unless you say --without-unreadable, and so it does if anything else goes wrong with a folder.
 
 $RECYCLE.BIN, .Trash-1000 and System Volume Information are skipped above the split depth, as the script skips them.
 The commands below read such backups.` + "\n" + exitCodes,

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"slices"
 
+	"github.com/tarn-backup/tarn"
+	"github.com/tarn-backup/tarn/internal/machine"
 	"github.com/tarn-backup/tarn/internal/price"
 	"github.com/tarn-backup/tarn/internal/tarball"
 )
@@ -18,27 +20,37 @@ type coverDoc struct {
 	Tarball string `json:"tarball"`
 	Covered bool   `json:"covered"`
 	tarball.Compared
-	Size int64 `json:"size"`
+	LeftOut int64 `json:"left_out"` // files that `tarn backup` would leave out
+	Size    int64 `json:"size"`
 	// Free is from when on the tarball can be deleted at no further cost.
 	Free string `json:"free_from"`
 	Why  string `json:"why,omitempty"`
 }
 
-// coveredBy says what of the tarballs a folder still has.
+// covering compares tarballs with a folder, and with what a backup of it has.
+type covering struct {
+	*globals
+	view   *tarballView
+	path   string // absolute
+	walked *tarball.Walked
+}
+
+// coveredBy says what of the tarballs a folder still has, and `tarn backup` of it
+// would have.
 func (g *globals) coveredBy(ctx context.Context, v *tarballView, source string) error {
-	path, err := filepath.Abs(source)
+	c, err := g.newCovering(ctx, v, source)
 	if err != nil {
-		return fmt.Errorf("finding %s: %w", source, err)
+		return err
 	}
 	covered, owed := 0, price.Usage{}
 	for _, t := range v.Archives {
-		d, err := g.cover(ctx, v, t, path)
+		d, err := c.cover(ctx, t)
 		if err != nil {
 			return err
 		}
 		if d.Covered {
 			covered++
-			if err := v.owed(t, g, &owed); err != nil {
+			if err := v.owed(t, &owed); err != nil {
 				return err
 			}
 		}
@@ -57,6 +69,32 @@ func (g *globals) coveredBy(ctx context.Context, v *tarballView, source string) 
 	return g.reportCovered(v, source, covered, owed)
 }
 
+// newCovering walks the folder as `tarn backup` of it does, without further flags.
+func (g *globals) newCovering(ctx context.Context, v *tarballView, source string) (*covering, error) {
+	path, err := filepath.Abs(source)
+	if err != nil {
+		return nil, fmt.Errorf("finding %s: %w", source, err)
+	}
+	sources, err := backupFlags{packing: packing{archiveSize: "512MiB"}}.sources([]string{path})
+	if err != nil {
+		return nil, err
+	}
+	dirs, err := machine.UserDirs(g.getenv)
+	if err != nil {
+		return nil, err
+	}
+	location, err := g.location(dirs)
+	if err != nil {
+		return nil, err
+	}
+	g.leaveOut(dirs, location, sources)
+	walked, err := tarball.Walk(ctx, sources[0])
+	if err != nil {
+		return nil, fmt.Errorf("walking %s: %w", source, err)
+	}
+	return &covering{globals: g, view: v, path: path, walked: walked}, nil
+}
+
 func (g *globals) reportCovered(v *tarballView, source string, covered int, owed price.Usage) error {
 	if !g.json {
 		g.say("`tarn backup %s` covers %d of %s: nothing of those has to be thawed or read", source, covered, formatCount(int64(len(v.Archives)), "tarball", "tarballs"))
@@ -67,11 +105,17 @@ func (g *globals) reportCovered(v *tarballView, source string, covered int, owed
 			}
 			g.say("deleting the covered ones now would still cost %s for the minimum days of their classes", b.Total)
 		}
-		if covered > 0 {
-			g.say("note: `tarn backup` leaves out what its --exclude, .tarnignore files and the folders of systems say; the comparison does not know of that")
+		if len(v.Files) > 0 {
+			g.say("note: %s of the backup were not compared; `tarn tarball list` shows them", formatCount(int64(len(v.Files)), "single file", "single files"))
 		}
 		if len(v.Older) > 0 {
 			g.say("note: %s of tarballs are kept, too; those hold what was backed up before", formatCount(int64(len(v.Older)), "older version", "older versions"))
+		}
+	}
+	if g.json {
+		doc := map[string]any{"type": "summary", "tarballs": len(v.Archives), "covered": covered, "older": len(v.Older), "single_files": len(v.Files)}
+		if err := g.printJSON(doc); err != nil {
+			return err
 		}
 	}
 	if covered < len(v.Archives) {
@@ -82,15 +126,17 @@ func (g *globals) reportCovered(v *tarballView, source string, covered int, owed
 
 // cover compares one tarball with the folder. That of a split depth of 0 names
 // the folder itself.
-func (g *globals) cover(ctx context.Context, v *tarballView, t *tarball.Tarball, path string) (d coverDoc, err error) {
+func (c *covering) cover(ctx context.Context, t *tarball.Tarball) (d coverDoc, err error) {
+	v := c.view
 	d = coverDoc{Type: "cover", Tarball: t.Title(), Size: t.Body.Size, Free: t.Body.Modified.Local().Format("2006-01-02")}
 	if v.prices != nil {
 		d.Free = t.Body.Free(v.prices.Classes[t.Body.Class].MinimumDays).Local().Format("2006-01-02")
 	}
-	folders := []string{path}
-	if t.Key.Dir == filepath.Base(path) && !t.Key.OwnFiles {
-		folders = append(folders, filepath.Dir(path))
+	folders := []string{c.path}
+	if t.Key.Dir == filepath.Base(c.path) && !t.Key.OwnFiles {
+		folders = append(folders, filepath.Dir(c.path))
 	}
+	top := ""
 	for _, folder := range slices.Backward(folders) {
 		root, err := os.OpenRoot(folder)
 		if err != nil {
@@ -100,30 +146,62 @@ func (g *globals) cover(ctx context.Context, v *tarballView, t *tarball.Tarball,
 		root.Close()
 		switch {
 		case errors.Is(err, tarball.ErrNothingBeside):
-			d.Why = tarball.ErrNothingBeside.Error()
+			d.Why = t.Unproved()
+			return d, nil
+		case errors.Is(err, tarn.ErrDamaged): // of what lies beside it
+			d.Why = err.Error()
 			return d, nil
 		case err != nil:
 			return d, err
 		}
-		if d.Covered = d.Same; d.Covered || d.Files > 0 {
+		if top = filepath.Base(c.path) + "/"; folder != c.path {
+			top = ""
+		}
+		if d.Same || d.Files > 0 {
 			break
 		}
 	}
+	if d.Same {
+		err = c.leftOut(ctx, t, top, &d)
+	}
+	d.Covered = d.Same && d.LeftOut == 0
+	d.Why = d.why()
+	return d, err
+}
+
+// leftOut names the files of a tarball that a backup of the folder would leave out.
+func (c *covering) leftOut(ctx context.Context, t *tarball.Tarball, top string, d *coverDoc) error {
+	return t.LeftOut(ctx, c.view.s, c.walked, top, func(place string) error {
+		d.LeftOut++
+		if c.json {
+			return c.printJSON(map[string]any{"type": "left_out", "tarball": d.Tarball, "path": place})
+		}
+		c.say("%s: `tarn backup` would leave out %s", printable(d.Tarball), printable(place))
+		return nil
+	})
+}
+
+// why is why a tarball is not covered; "" if it is.
+func (d *coverDoc) why() string {
 	switch {
 	case d.Missing > 0:
-		d.Why = fmt.Sprintf("the folder lacks %d of its %s", d.Missing, formatCount(d.Missing+d.Files, "file", "files"))
-	case !d.Covered:
-		d.Why = "the content of a file is another by now"
+		return fmt.Sprintf("the folder lacks %d of its %s", d.Missing, formatCount(d.Missing+d.Files, "file", "files"))
+	case d.Unlisted > 0:
+		return fmt.Sprintf("it has %s with a newline in the name, which no list has to compare", formatCount(d.Unlisted, "file", "files"))
+	case !d.Same:
+		return "the content of a file is another by now"
+	case d.LeftOut > 0:
+		return fmt.Sprintf("a backup would leave out %d of its %s, by %s or as a folder of the system", d.LeftOut, formatCount(d.Files, "file", "files"), ignoreFile)
 	}
-	return d, nil
+	return ""
 }
 
 // owed adds what deleting a tarball now would still cost.
-func (v *tarballView) owed(t *tarball.Tarball, g *globals, u *price.Usage) error {
+func (v *tarballView) owed(t *tarball.Tarball, u *price.Usage) error {
 	if v.prices == nil {
 		return nil
 	}
-	o, err := v.prices.Owed(t.Body.Class, 1, t.Body.Size, g.now().Sub(t.Body.Modified))
+	o, err := v.prices.Owed(t.Body.Class, 1, t.Body.Size, v.clock().Sub(t.Body.Modified))
 	if err == nil {
 		u.Add(o)
 	}

@@ -40,7 +40,8 @@ lies: nobody knows the SHA-256 of its files, it can't be read in parts, and S3 d
 
 With --source PATH, the folder that was backed up, nothing is read but that folder: import says which tarballs it still has all files of,
 by their lists and hashes. Those a normal ` + "`tarn backup PATH`" + ` covers, and they can be deleted after it: import says from when on at no
-further cost. It changes nothing, and ends with 3 if a tarball has something that the folder does not.
+further cost. It changes nothing, and ends with 3 if a tarball has something that the folder does not have, or that the backup would leave
+out: what a .tarnignore says, and folders that a system keeps for itself.
 
 Without it, import says for each tarball what has to be thawed, read and stored, and what that costs; with --yes it does it. Each
 tarball that can be read becomes a snapshot, with the tag tarball. Its files are unpacked one tarball at a time into a folder below --temp,
@@ -252,7 +253,11 @@ func (im *importing) one(ctx context.Context, c chosen) (err error) {
 	if err := im.unpack(ctx, c, dir); err != nil {
 		return err
 	}
-	return im.store(ctx, c, dir)
+	unpacked, err := countFiles(dir)
+	if err != nil {
+		return err
+	}
+	return im.store(ctx, c, dir, unpacked)
 }
 
 func (im *importing) unpack(ctx context.Context, c chosen, dir string) error {
@@ -266,10 +271,11 @@ func (im *importing) unpack(ctx context.Context, c chosen, dir string) error {
 	bar = im.readingBar(c, read)
 	problems := 0
 	progress := func(n int64) { read.Add(n) }
+	var found *tarball.Restored
 	if c.tarball == nil {
 		_, err = tarball.RestorePlain(ctx, im.view.s, c.Object, tarballTarget{target}, progress)
 	} else {
-		_, err = tarball.Restoring{
+		found, err = tarball.Restoring{
 			Storage: im.view.s, Tarball: c.tarball, Target: tarballTarget{target}, Overwrite: tarball.Always, Now: im.now, Progress: progress,
 			Problem: func(path string, err error) {
 				problems++
@@ -290,11 +296,15 @@ func (im *importing) unpack(ctx context.Context, c chosen, dir string) error {
 		problem(c.Key, errors.New("was not imported; `tarn tarball restore` gets what can be read of it"))
 		return errProblems
 	}
+	if err == nil && found != nil && !found.Proved {
+		im.say("%s: %s: nothing says that the files are all, and those that were backed up", printable(c.title(im.view)), c.tarball.Unproved())
+	}
 	return err
 }
 
-// store backs a folder up as the snapshot of a tarball.
-func (im *importing) store(ctx context.Context, c chosen, dir string) error {
+// store backs a folder up as the snapshot of a tarball, of which so many files were
+// unpacked.
+func (im *importing) store(ctx context.Context, c chosen, dir string, unpacked int64) error {
 	f := backupFlags{packing: packing{archiveSize: "512MiB"}, host: im.f.host, tags: []string{importTag}}
 	cfg, err := im.backupConfig(f, im.o)
 	if err != nil {
@@ -317,12 +327,8 @@ func (im *importing) store(ctx context.Context, c chosen, dir string) error {
 	}
 	im.say("%s is in the repository:", printable(c.title(im.view)))
 	im.reportBackup(f, &money{}, nil, res)
-	was, err := countFiles(dir)
-	if err != nil {
-		return err
-	}
-	if got := res.New + res.Changed + res.Unchanged; got < was {
-		im.problems(new(*progress))(c.Key, fmt.Errorf("only %d of its %d files are in the repository", got, was))
+	if got := res.New + res.Changed + res.Unchanged; got != unpacked {
+		im.problems(new(*progress))(c.Key, fmt.Errorf("%d files are in the repository of the %d that were unpacked", got, unpacked))
 		return errProblems
 	}
 	if res.Problems > 0 {

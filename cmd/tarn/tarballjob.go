@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/spf13/pflag"
 
+	"github.com/tarn-backup/tarn"
 	"github.com/tarn-backup/tarn/internal/cold"
 	"github.com/tarn-backup/tarn/internal/price"
 )
@@ -36,6 +38,7 @@ type tarballJob struct {
 	*globals
 	view   *tarballView
 	flags  tarballWait
+	paths  []string // that are wanted of the one tarball; none means everything
 	dryRun bool
 	left   []chosen
 	// more, if set, says what else the job costs beside a plan, and whether it may go on.
@@ -94,16 +97,12 @@ func (j *tarballJob) all(ctx context.Context) error {
 // accepted.
 func (j *tarballJob) plan(ctx context.Context) error {
 	v := j.view
-	p, err := v.plan(j.left, cold.Request{Days: j.flags.days, Now: j.globals.now(), Faster: j.flags.faster})
+	p, err := v.plan(j.left, cold.Request{Days: j.flags.days, Now: v.clock(), Faster: j.flags.faster})
 	if err != nil {
 		return err
 	}
 	if j.any(cold.Frozen, cold.Thawing, cold.Thawed) || j.dryRun {
-		files, bytes, err := v.counted(ctx, j.left)
-		if err != nil {
-			return err
-		}
-		if err := j.showPlan(v.coldView, p, files, bytes); err != nil {
+		if err := j.show(ctx, p); err != nil {
 			return err
 		}
 	}
@@ -127,6 +126,55 @@ func (j *tarballJob) plan(ctx context.Context) error {
 		return err
 	}
 	return j.again()
+}
+
+// show says what is asked for, and what that costs. A thaw for something that the
+// list does not have would be paid for in vain, most likely.
+func (j *tarballJob) show(ctx context.Context, p *cold.Plan) error {
+	v := j.view
+	files, bytes, err := v.counted(ctx, j.left)
+	if err != nil {
+		return err
+	}
+	var absent []string
+	if len(j.paths) > 0 {
+		if files, absent, err = j.asked(ctx, files); err != nil {
+			return err
+		}
+	}
+	if err := j.showPlan(v.coldView, p, files, bytes); err != nil || len(absent) == 0 || j.dryRun || j.flags.yes || len(p.Ask) == 0 {
+		return err
+	}
+	title := printable(j.left[0].title(v))
+	return hinted{
+		fmt.Errorf("not in the list of %s: %s; nothing was asked for or spent", title, strings.Join(absent, ", ")),
+		fmt.Sprintf("`tarn tarball ls %s` prints what is. Links and empty folders are in no list: with --yes the tarball is thawed all the same.", title),
+	}
+}
+
+// asked counts the files that are asked for, and says which PATHs the list does not
+// have. Where there is no list, that is not known.
+func (j *tarballJob) asked(ctx context.Context, all int64) (files int64, absent []string, err error) {
+	t := j.left[0].tarball
+	if t.List == nil {
+		return all, nil, nil
+	}
+	files, found, err := t.Asked(ctx, j.view.s, j.paths)
+	if errors.Is(err, tarn.ErrDamaged) {
+		return all, nil, nil
+	}
+	for i, p := range j.paths {
+		if err != nil || found[i] {
+			continue
+		}
+		absent = append(absent, printable(p))
+		if j.json {
+			err = j.printJSON(map[string]any{"type": "not_listed", "tarball": t.Title(), "path": p})
+		} else {
+			j.say("%s: is not in the list of %s, which has no links and no empty folders", printable(p), printable(t.Title()))
+		}
+	}
+	return files, absent, err
 }
 
 // again looks at what is left once more.

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tarn-backup/tarn/internal/price"
+	"github.com/tarn-backup/tarn/internal/storage"
 	"github.com/tarn-backup/tarn/internal/tarball"
 )
 
@@ -21,7 +22,7 @@ func newTarballList(g *globals, at *tarballPlace) *cobra.Command {
 		Short: "List the tarballs of a backup, with what they cost",
 		Long: `list shows the tarballs of the backup NAME, which the script or tarn made: how many files each has by its list (.txt), its size as it is stored,
 its class and whether it can be read, how many versions the bucket keeps, and what all of them cost a month. --versions shows each
-version with its id, for restore --version. It reads no tarball. Without -n it lists the backups that the bucket has.` + "\n" + exitCodes,
+version with its id, for restore --version. It says which uploads have not ended, and reads no tarball. Without -n it lists the backups that the bucket has.` + "\n" + exitCodes,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return g.tarballList(cmd.Context(), at, versions) },
 	}
@@ -59,19 +60,49 @@ func (g *globals) tarballList(ctx context.Context, at *tarballPlace, versions bo
 	if err != nil {
 		return err
 	}
+	unfinished, err := tarball.Unfinished(ctx, v.s, at.name)
+	if err != nil {
+		return err
+	}
 	if g.json {
 		for _, d := range docs {
 			if err := g.printJSON(d); err != nil {
 				return err
 			}
 		}
-		doc := map[string]any{"type": "summary", "tarballs": len(v.Archives), "files": len(v.Files), "orphans": len(v.Orphans), "older": len(v.Older), "month": total}
+		doc := map[string]any{
+			"type": "summary", "tarballs": len(v.Archives), "files": len(v.Files), "orphans": len(v.Orphans), "older": len(v.Older), "month": total,
+			"unfinished_uploads": len(unfinished),
+		}
 		if v.Unversioned != nil {
 			doc["no_versions"] = printableError(v.Unversioned)
 		}
 		return g.printJSON(v.money.into(nil, doc))
 	}
-	return g.printTarballs(v, docs, total, versions)
+	if err := g.printTarballs(v, docs, total, versions); err != nil {
+		return err
+	}
+	g.sayUnfinished(unfinished)
+	return nil
+}
+
+// sayUnfinished says which uploads have not ended, and what ends them.
+func (g *globals) sayUnfinished(list []storage.Upload) {
+	if len(list) == 0 {
+		return
+	}
+	g.say("note: %s under way, or left by runs that were killed; what is stored of those costs, and is not in the sum:", areUploads(int64(len(list))))
+	for _, u := range list {
+		g.say("  %s, begun %s, with the id %s", printable(u.Key), formatTime(u.Begun), printable(u.ID))
+	}
+	g.say("A lifecycle rule of the bucket for incomplete uploads ends them, as that of the script's stack does after 3 days; so does `aws s3api abort-multipart-upload`.")
+}
+
+func areUploads(n int64) string {
+	if n == 1 {
+		return "1 upload is"
+	}
+	return formatCount(n, "upload", "uploads") + " are"
 }
 
 // tarballNames lists the backups in a bucket.
@@ -117,13 +148,10 @@ func (v *tarballView) docs(ctx context.Context, versions bool) (docs []*tarballD
 			d.Files = &counts[i]
 		}
 		d.add(v, t.Body)
-		for _, o := range []*tarball.Object{t.Sum, t.List} {
-			if o != nil {
+		for _, o := range append([]*tarball.Object{t.Sum, t.List}, cooled(t)...) {
+			if o != nil && o.Latest && t.Body.Latest { // the others are lines of their own
 				d.add(v, *o)
 			}
-		}
-		for _, o := range t.Cooled {
-			d.add(v, o)
 		}
 		docs = append(docs, d)
 		if _, ok := byKey[t.Body.Key]; !ok {
@@ -140,6 +168,13 @@ func (v *tarballView) docs(ctx context.Context, versions bool) (docs []*tarballD
 		d.add(v, t.Body)
 	}
 	return append(docs, v.others(byKey, versions)...), nil
+}
+
+func cooled(t *tarball.Tarball) (list []*tarball.Object) {
+	for i := range t.Cooled {
+		list = append(list, &t.Cooled[i])
+	}
+	return list
 }
 
 // others are the lines of what is no tarball, and of what nothing belongs to any
@@ -187,7 +222,7 @@ func beside(t *tarball.Tarball) string {
 	switch {
 	case len(t.Cooled) > 0:
 		return "cold .md5 or .txt"
-	case t.Stale:
+	case t.OldSum || t.OldList:
 		return "older .md5 or .txt"
 	case t.Sum == nil && t.List == nil:
 		return "no .md5, no .txt"
@@ -243,7 +278,12 @@ func (g *globals) printTarballs(v *tarballView, docs []*tarballDoc, total *price
 	fmt.Fprintf(w, "TARBALL\tFILES\tSIZE\tCLASS\tSTATE\tSTORED\t%s\tA MONTH\n", last)
 	var bytes, kept int64
 	for _, d := range docs {
-		bytes, kept = bytes+d.Size, kept+d.Kept
+		kept += d.Kept
+		if d.Latest {
+			bytes += d.Size
+		} else {
+			kept += d.Size // each of them is a line of its own
+		}
 		fmt.Fprintln(w, strings.Join(d.cells(versions), "\t"))
 	}
 	if err := w.Flush(); err != nil {
@@ -282,10 +322,13 @@ func (d *tarballDoc) cells(versions bool) []string {
 	if !d.Modified.IsZero() {
 		stored = formatTime(d.Modified)
 	}
-	if versions {
-		if last = d.Version; !d.Latest {
-			last += " (older)"
-		}
+	switch {
+	case versions && d.Type == "older":
+		last = "-"
+	case versions && d.Latest:
+		last = d.Version
+	case versions:
+		last = d.Version + " (older)"
 	}
 	if d.Month != nil {
 		month = d.Month.String()

@@ -66,7 +66,11 @@ func (g *globals) lsOne(ctx context.Context, v *tarballView, c chosen, paths []s
 		return show(c.title(v))
 	}
 	if c.tarball.List == nil {
-		return hinted{fmt.Errorf("%s has no list of its files: its .txt is not there, or older", c.Key), "`tarn tarball verify` says more; restore gets its files without it."}
+		err := fmt.Errorf("%s has no list of its files that can be read: %s", c.Key, c.tarball.Unproved())
+		if len(c.tarball.Cooled) > 0 {
+			return hinted{err, coldSides(c.title(v))}
+		}
+		return hinted{err, "`tarn tarball verify` says more; restore gets its files without it."}
 	}
 	for name, err := range c.tarball.Names(ctx, v.s) {
 		if err != nil {

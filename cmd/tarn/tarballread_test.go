@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"io"
 	"maps"
 	"net/http/httptest"
 	"os"
@@ -12,6 +13,9 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	sdk "github.com/aws/aws-sdk-go-v2/service/s3"
 
 	"github.com/tarn-backup/tarn"
 	"github.com/tarn-backup/tarn/internal/e2e"
@@ -163,9 +167,15 @@ func TestTarballCold(t *testing.T) {
 	contains(t, p.code(exitDone, "tarball", "list", "-b", "s3://tarn"), "disk: 3 tarballs, ")
 	contains(t, p.tarball(exitDone, "ls", "docs"), "-b\na/one\na/two words\n")
 	contains(t, p.tarball(exitDone, "verify", "--read"), "3 tarballs with 6 files", "3 cold ones left out", "no damage found")
-	contains(t, p.tarball(exitFailed, "restore", "docs", "a/one", "--target", "one"), "1 archive is frozen, and nothing was asked for or spent", "bulk", "expedited")
+	contains(t, p.tarball(exitFailed, "restore", "docs", "a/one", "--target", "one"), "1 file (", "1 archive is frozen, and nothing was asked for or spent", "bulk", "expedited")
 	if n := thaws(); n != 0 {
 		t.Fatalf("%d thaws that nobody asked for", n)
+	}
+	contains(t, p.tarball(exitFailed, "restore", "docs", "a/none", "a/one", "--target", "one", "--tier", "bulk"),
+		"a/none: is not in the list of docs", "1 file (", "not in the list of docs: a/none; nothing was asked for", "tarn tarball ls docs")
+	contains(t, p.tarball(exitDone, "restore", "docs", "a", "a/one", "a/none", "--target", "one", "--dry-run"), "a/none: is not in the list of docs", "2 files (")
+	if n := thaws(); n != 0 {
+		t.Fatalf("%d thaws for what is not in the list", n)
 	}
 	contains(t, p.tarball(exitFailed, "restore", "docs", "a/one", "--target", "one", "--yes", "--max-cost", "0.000001"), "more than --max-cost allows")
 	contains(t, p.tarball(exitProblems, "restore", "docs", "a/one", "--target", "one", "--yes"), "asked for the thaw of 1 archive", "Run the same command again")
@@ -232,7 +242,31 @@ func TestTarballVersions(t *testing.T) {
 				t.Errorf("the older version has %q, the newer %q", was, is)
 			}
 			contains(t, p.tarball(exitFailed, "restore", "docs", "--target", "old", "--version", "none"), "no version none of docs")
-			contains(t, p.tarball(exitDone, "list"), "in older versions")
+			sum := func(args ...string) string {
+				lines := strings.Split(strings.TrimSpace(p.tarball(exitDone, "list", args...)), "\n")
+				return lines[len(lines)-1]
+			}
+			if all, each := sum(), sum("--versions"); all != each || !strings.Contains(all, "in older versions") {
+				t.Errorf("the sum is %q, and with each version %q", all, each)
+			}
+			month := func(line string) float64 {
+				var d struct{ Month float64 }
+				if err := json.Unmarshal([]byte(line), &d); err != nil {
+					t.Fatal(err)
+				}
+				return d.Month
+			}
+			if all, each := month(sum("--json")), month(sum("--json", "--versions")); all == 0 || all != each {
+				t.Errorf("a month costs %g, and with each version %g", all, each)
+			}
+			// Deleted, it is a version, and what lay beside it is nothing's.
+			if err := p.s.(interface{ Remover() storage.Remover }).Remover().Remove(t.Context(), "disk/docs.tar.gz"); err != nil {
+				t.Fatal(err)
+			}
+			contains(t, p.tarball(exitFailed, "verify"), "disk/docs.tar.gz.md5: there is no archive beside it", "disk/docs.tar.gz.txt: there is no archive beside it")
+			if all, each := month(sum("--json")), month(sum("--json", "--versions")); all != each {
+				t.Errorf("with one deleted a month costs %g, and with each version %g", all, each)
+			}
 		})
 	}
 }
@@ -293,5 +327,109 @@ func TestTarballImport(t *testing.T) {
 	}
 	if left, err := filepath.Glob(p.path("home", "tarn-import-*")); err != nil || len(left) > 0 {
 		t.Errorf("left behind: %v, %v", left, err)
+	}
+}
+
+// An archive whose hash is older than it was read well and is not proved: that is no
+// success, until tarball has made it again.
+func TestTarballOldSum(t *testing.T) {
+	_, at := coldLab(t)
+	p := newTarballPerson(t, at, tarn.Standard)
+	data := p.get("disk/docs.tar.gz")
+	time.Sleep(1100 * time.Millisecond) // the times of objects are whole seconds
+	p.put("disk/docs.tar.gz", data, tarn.Standard)
+	contains(t, p.tarball(exitProblems, "restore", "docs", "--target", "back"), "wrote 3 files", "nothing proves it", ".md5 beside it is older than it", "tarn tarball")
+	p.back("back", "docs")
+	contains(t, p.tarball(exitFailed, "verify"), "is older than it")
+	contains(t, p.code(exitDone, "tarball", "-b", "tarn", "-n", "disk", "-p", "src", "--split-depth", "1", "--storage-class", "STANDARD"), "disk/docs.tar.gz is made again: its .md5 is older than it", "disk/docs.tar.gz uploaded", "2 unchanged")
+	contains(t, p.tarball(exitDone, "restore", "docs", "--target", "back2"), "all 3 files in it are what was backed up")
+	contains(t, p.tarball(exitDone, "verify"), "no damage found")
+}
+
+// get reads an object.
+func (p *tarballPerson) get(key string) []byte {
+	p.t.Helper()
+	r, err := p.s.Get(p.t.Context(), key, 0, -1)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	defer r.Close()
+	data, err := io.ReadAll(r)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return data
+}
+
+// A lifecycle rule that cools all of a bucket takes .md5 and .txt along: each command
+// says so, thaw asks for them, and the next run stores them in STANDARD again.
+func TestTarballColdSides(t *testing.T) {
+	lab, at := coldLab(t)
+	p := newTarballPerson(t, at, tarn.Standard)
+	p.lab = lab
+	run := []string{"tarball", "-b", "tarn", "-n", "disk", "-p", "src", "--split-depth", "1", "--storage-class", "STANDARD"}
+	for _, suffix := range []string{".md5", ".txt"} {
+		p.put("disk/docs.tar.gz"+suffix, p.get("disk/docs.tar.gz"+suffix), tarn.Glacier)
+	}
+	p.put("disk/photos.tar.gz.txt", p.get("disk/photos.tar.gz.txt"), tarn.Glacier)
+	contains(t, p.tarball(exitFailed, "ls", "docs"), ".txt lies in GLACIER", "tarn tarball thaw docs")
+	contains(t, p.tarball(exitDone, "restore", "docs", "--target", "back"), "its .md5 lies in GLACIER", "tarn tarball thaw docs")
+	contains(t, p.tarball(exitFailed, "verify"), "disk/docs.tar.gz.md5: it lies in GLACIER", "tarn tarball thaw", "3 damages")
+	contains(t, p.tarball(exitProblems, "import", "disk", "--source", "src"), "docs: not covered: its .md5 lies in GLACIER")
+	contains(t, p.code(exitProblems, run...), "its hash has gone cold", "tarn tarball thaw", "disk/photos.tar.gz already exists", "cold, and is there now")
+	contains(t, p.tarball(exitDone, "ls", "photos"), "1\n2\n")
+	contains(t, p.tarball(exitDone, "thaw", "docs", "--tier", "bulk", "--yes"), "asked for the thaw of 2 archives")
+	contains(t, p.tarball(exitDone, "thaw", "--status"), "docs.tar.gz.md5", "thawing")
+	p.advance(13 * time.Hour)
+	contains(t, p.tarball(exitDone, "ls", "docs"), "a/one\n")
+	contains(t, p.code(exitDone, run...), "disk/docs.tar.gz already exists", "0 objects uploaded, 3 unchanged")
+	contains(t, p.tarball(exitDone, "verify"), "no damage found")
+	for _, key := range []string{"docs.tar.gz.md5", "docs.tar.gz.txt", "photos.tar.gz.txt"} {
+		if o, err := p.s.Stat(t.Context(), "disk/"+key); err != nil || o.Class != tarn.Standard {
+			t.Errorf("%s lies in %s, %v", key, o.Class, err)
+		}
+	}
+}
+
+// Parts of an upload whose run was killed cost, and nobody sees them: list says
+// which there are.
+func TestTarballUnfinished(t *testing.T) {
+	at := storagetest.Versitygw(t)
+	p := newTarballPerson(t, at, tarn.Standard)
+	if out := p.tarball(exitDone, "list"); strings.Contains(out, "under way") {
+		t.Errorf("nothing was left behind, and list says\n%s", out)
+	}
+	c := sdk.New(sdk.Options{
+		BaseEndpoint: &at.URL, Region: at.Region, UsePathStyle: true, Credentials: credentials.NewStaticCredentialsProvider(at.AccessKey, at.SecretKey, ""),
+	})
+	key := "disk/photos.tar.gz"
+	if _, err := c.CreateMultipartUpload(t.Context(), &sdk.CreateMultipartUploadInput{Bucket: &at.Bucket, Key: &key}); err != nil {
+		t.Fatal(err)
+	}
+	contains(t, p.tarball(exitDone, "list"), "1 upload is under way, or left by runs that were killed", "disk/photos.tar.gz, begun ", "lifecycle rule")
+	contains(t, p.tarball(exitDone, "list", "--json"), `"unfinished_uploads":1`)
+}
+
+// A path that was given as . or .. is no name to restore to: the files lie in the
+// target itself.
+func TestTarballOfHere(t *testing.T) {
+	_, at := coldLab(t)
+	p := newTarballPerson(t, at, tarn.Standard)
+	for _, path := range []string{".", ".."} {
+		name := "here" + path
+		cmd := exec.Command("tarn", "tarball", "-q", "-b", "tarn", "-n", name, "-p", path, "--storage-class", "STANDARD")
+		cmd.Env, cmd.Dir = p.env, p.path("src", "docs")
+		if path == ".." {
+			cmd.Dir = p.path("src", "docs", "a")
+		}
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
+		contains(t, p.code(exitDone, "tarball", "restore", path, "-b", "tarn", "-n", name, "--target", name), "all 3 files in it are what was backed up")
+		if got := e2e.ReadFiles(t, p.path(name)); !maps.Equal(got, scriptFiles["docs"]) {
+			t.Errorf("of %s: %v", path, got)
+		}
+		contains(t, p.code(exitDone, "tarball", "restore", path, "-b", "tarn", "-n", name, "--target", name), "all of its 3 files are in "+name+" already")
+		contains(t, p.code(exitDone, "tarball", "import", name, "-b", "tarn", "--source", p.path("src", "docs")), "covers 1 of 1 tarball")
 	}
 }

@@ -109,7 +109,7 @@ func (g *globals) tarballRestore(ctx context.Context, at *tarballPlace, f tarbal
 			return err
 		}
 	}
-	r.job = &tarballJob{globals: g, view: v, flags: f.tarballWait, dryRun: f.dryRun, left: list, do: r.one, report: r.report}
+	r.job = &tarballJob{globals: g, view: v, flags: f.tarballWait, paths: paths, dryRun: f.dryRun, left: list, do: r.one, report: r.report}
 	if !f.dryRun {
 		if r.target, err = restore.OpenTarget(f.target, restore.TargetOptions{Replace: policy != restore.Never, Logger: g.log}); err != nil {
 			return err
@@ -216,6 +216,10 @@ func (r *tarballRestoring) one(ctx context.Context, c chosen) error {
 		problem(p, fmt.Errorf("is not in the tarball %s", c.tarball.Title()))
 	}
 	r.add(c, res, r.sum.problems == before)
+	if (c.tarball.OldSum || c.tarball.OldList) && !res.Ended {
+		r.sum.problems++
+		problem(c.Key, fmt.Errorf("was restored, and nothing proves it: %s; run `tarn tarball` on its folder again, if there is one", c.tarball.Unproved()))
+	}
 	if r.sum.problems > before {
 		return errProblems
 	}
@@ -275,8 +279,12 @@ func (r *tarballRestoring) add(c chosen, res *tarball.Restored, well bool) {
 		r.say("%s: all %s in it are what was backed up, by the hash of the tarball", name, formatCount(res.Files, "file", "files"))
 	case res.Ended:
 		r.say("%s: not read to its end (--quick), so the hash of the tarball proves nothing", name)
+	case c.tarball.OldSum || c.tarball.OldList: // which is a problem
 	case c.tarball.Sum == nil || c.tarball.List == nil:
-		r.say("%s: its .md5 or .txt is not there: nothing says that the files are all, and those that were backed up", name)
+		r.say("%s: %s: nothing says that the files are all, and those that were backed up", name, c.tarball.Unproved())
+		if len(c.tarball.Cooled) > 0 {
+			r.say("%s", coldSides(name))
+		}
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"strconv"
 	"sync"
 
 	"github.com/spf13/cobra"
@@ -20,8 +21,9 @@ type tarballFlags struct {
 	path       string
 	splitDepth int
 	class      string
-	maxSize    int64 // GiB
+	maxSize    gib
 	trustMTime bool
+	without    bool // what may not be read
 	dryRun     bool
 	maxCost    limit
 }
@@ -31,8 +33,9 @@ func (f *tarballFlags) add(cmd *cobra.Command) {
 	fl.StringVarP(&f.path, "path", "p", "", "folder or file to back up")
 	fl.IntVar(&f.splitDepth, "split-depth", 0, "depth of the folders that get an archive each; 0 makes one archive of all")
 	fl.StringVar(&f.class, "storage-class", string(tarn.Glacier), "storage class of archives")
-	fl.Int64Var(&f.maxSize, "max-size", 0, "refuse archives of more than so many GiB (default: what S3 takes)")
+	fl.Var(&f.maxSize, "max-size", "refuse archives of more than so many GiB (default: what S3 takes)")
 	fl.BoolVar(&f.trustMTime, "trust-mtime", false, "do not read files whose size and times are those that they had when they were last read")
+	fl.BoolVar(&f.without, "without-unreadable", false, "let an archive without the files that may not be read take the place of one that has them")
 	fl.BoolVar(&f.dryRun, "dry-run", false, "say what would be uploaded, and upload nothing")
 	fl.Var(&f.maxCost, "max-cost", "refuse if it could cost more than so many dollars, which is said before anything is uploaded")
 }
@@ -42,11 +45,8 @@ func (g *globals) tarballConfig(at *tarballPlace, f *tarballFlags) (cfg tarball.
 	if f.path == "" {
 		return cfg, hinted{errors.New("nothing to back up is named"), "Name a folder or a file with -p PATH."}
 	}
-	if f.maxSize < 0 || f.maxSize > maxArchive>>30 {
-		return cfg, fmt.Errorf("--max-size %d: want 1 to %d GiB", f.maxSize, int64(maxArchive>>30))
-	}
 	cfg = tarball.Config{
-		Name: at.name, Path: f.path, SplitDepth: f.splitDepth, MaxSize: f.limit(), TrustMTime: f.trustMTime, DryRun: f.dryRun,
+		Name: at.name, Path: f.path, SplitDepth: f.splitDepth, MaxSize: f.limit(), TrustMTime: f.trustMTime, WithoutUnreadable: f.without, DryRun: f.dryRun,
 		Log: g.log, Now: g.now,
 	}
 	if cfg.Class, err = tarn.ParseClass(f.class); err != nil {
@@ -60,12 +60,37 @@ func (g *globals) tarballConfig(at *tarballPlace, f *tarballFlags) (cfg tarball.
 	return cfg, nil
 }
 
+// gib is a number of GiB that an archive may have; 0 is that of a flag that was
+// not given.
+type gib int64
+
+// Set reads the number.
+func (n *gib) Set(value string) error {
+	v, err := strconv.ParseInt(value, 10, 64)
+	if most := int64(maxArchive >> 30); err != nil || v < 1 || v > most {
+		return fmt.Errorf("want 1 to %d GiB", most)
+	}
+	*n = gib(v)
+	return nil
+}
+
+// String shows the number; nothing if the flag was not given.
+func (n *gib) String() string {
+	if *n == 0 {
+		return ""
+	}
+	return strconv.FormatInt(int64(*n), 10)
+}
+
+// Type is what the help calls a value.
+func (n *gib) Type() string { return "GiB" }
+
 // limit is what the script's --max-size comes to: 10,000 parts of whole MiB.
 func (f *tarballFlags) limit() int64 {
 	if f.maxSize == 0 {
 		return 0
 	}
-	return (f.maxSize*1024/10_000 + 1) << 20 * 10_000
+	return (int64(f.maxSize)*1024/10_000 + 1) << 20 * 10_000
 }
 
 // tarball brings a backup in the script's layout up to date.
@@ -196,6 +221,8 @@ func tarballText(e tarball.Event) string {
 		return "🟫 No files found in " + path
 	case tarball.Found:
 		return fmt.Sprintf("ℹ️ Found %s (%s) %s", formatCount(e.Files, "file", "files"), formatBytes(e.Bytes), of)
+	case tarball.Unknown:
+		return fmt.Sprintf("ℹ️ File %s is made again: %s", key, printableError(e.Err))
 	case tarball.Hashing:
 		return "#️⃣ Calculating hash " + of + "..."
 	case tarball.Hashed:
@@ -207,7 +234,7 @@ func tarballText(e tarball.Event) string {
 	case tarball.Uploaded:
 		return fmt.Sprintf("🟩 File %s uploaded (%s)", key, formatBytes(e.Bytes))
 	case tarball.Mended:
-		return "🟨 File " + key + " already exists with the same content hash; its list of files was missing, and is there now"
+		return "🟨 File " + key + " already exists with the same content hash; its list of files was missing, or cold, and is there now"
 	case tarball.Failed:
 		return "🟥 File " + key + " not uploaded"
 	}
@@ -219,10 +246,16 @@ func (g *globals) printTarballEvent(e tarball.Event) {
 	what, ok := map[tarball.EventKind]string{
 		tarball.Skipped: "skipped", tarball.Empty: "empty", tarball.Unchanged: "unchanged", tarball.Uploading: "uploading",
 		tarball.Uploaded: "uploaded", tarball.Mended: "mended", tarball.Failed: "failed",
+		tarball.Unknown: "again",
 	}[e.Kind]
-	if ok {
-		g.printJSON(map[string]any{"type": "archive", "state": what, "key": e.Key, "path": e.Path, "files": e.Files, "bytes": e.Bytes})
+	if !ok {
+		return
 	}
+	doc := map[string]any{"type": "archive", "state": what, "key": e.Key, "path": e.Path, "files": e.Files, "bytes": e.Bytes}
+	if e.Kind == tarball.Unknown {
+		doc["reason"] = printableError(e.Err)
+	}
+	g.printJSON(doc)
 }
 
 func (g *globals) reportTarball(dryRun bool, m *money, cost *bill.Cost, res *tarball.Result) {

@@ -26,7 +26,9 @@ later, and asks, or takes --tier and --yes. Only what is frozen is asked for; a 
 
 Without a terminal and without --yes nothing is spent. --max-cost refuses what costs more, and --dry-run prints the price and does nothing.
 
---status lists the cold tarballs: frozen, thawing, or thawed until when.` + "\n" + exitCodes,
+An .md5 or .txt that a lifecycle rule has cooled is asked for with its tarball: the next ` + "`tarn tarball`" + ` stores it in STANDARD again.
+
+--status lists what is cold: frozen, thawing, or thawed until when.` + "\n" + exitCodes,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := f.check(); err != nil {
 				return err
@@ -65,10 +67,11 @@ func (g *globals) tarballThaw(ctx context.Context, at *tarballPlace, f thawFlags
 			}
 		}
 	}
+	list = withCold(list)
 	if status {
 		return g.tarballStatus(v, list, len(args) == 0)
 	}
-	now := g.now()
+	now := v.clock()
 	p, err := v.plan(list, cold.Request{Days: f.days, Now: now, Keep: now.AddDate(0, 0, 1), Faster: f.faster})
 	if err != nil {
 		return err
@@ -96,16 +99,7 @@ func (g *globals) tarballThaw(ctx context.Context, at *tarballPlace, f thawFlags
 // tarballStatus lists what was chosen, or all that is cold.
 func (g *globals) tarballStatus(v *tarballView, list []chosen, all bool) error {
 	if all {
-		for _, t := range slices.Concat(v.Archives, v.Older) {
-			if t.Body.State != cold.Warm && (t.Body.Latest || t.Body.State != cold.Frozen) {
-				list = append(list, chosen{&t.Body, t})
-			}
-		}
-		for i := range v.Files {
-			if v.Files[i].State != cold.Warm {
-				list = append(list, chosen{&v.Files[i], nil})
-			}
-		}
+		list = v.allCold()
 	}
 	slices.SortStableFunc(list, func(a, b chosen) int { return cold.Soonest(a.Object.Object, b.Object.Object) })
 	if g.json {
@@ -139,6 +133,24 @@ func (g *globals) tarballStatus(v *tarballView, list []chosen, all bool) error {
 		return fmt.Errorf("printing the tarballs: %w", err)
 	}
 	return nil
+}
+
+// allCold is what is cold, or was thawed: of older versions what somebody has asked for.
+func (v *tarballView) allCold() (list []chosen) {
+	for _, t := range slices.Concat(v.Archives, v.Older) {
+		if t.Body.State != cold.Warm && (t.Body.Latest || t.Body.State != cold.Frozen) {
+			list = append(list, chosen{Object: &t.Body, tarball: t})
+		}
+		if t.Body.Latest {
+			list = append(list, withCold([]chosen{{tarball: t}})[1:]...)
+		}
+	}
+	for i := range v.Files {
+		if v.Files[i].State != cold.Warm {
+			list = append(list, chosen{Object: &v.Files[i]})
+		}
+	}
+	return list
 }
 
 // title is what users name it by.

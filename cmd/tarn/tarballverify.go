@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync/atomic"
 
 	"github.com/spf13/cobra"
@@ -20,13 +21,13 @@ func newTarballVerify(g *globals, at *tarballPlace) *cobra.Command {
 		Long: `verify looks at every tarball of the backup, or at those named, without reading one: whether its hash (.md5) and its list (.txt) are there,
 belong to it, and make sense, and whether there are any without a tarball. With --read it reads the tarballs, too, that are warm or
 thawed; cold ones are left out, never thawed. Of each it compares the MD5 that S3 has of what was put in one piece, gzip's checksums, and every
-file's content with the hash over all of them, and names files that are missing or that the list does not have. In the end it says
-what that took, and its price.
+file's content with the hash over all of them, and names files that are missing or that the list does not have. Single files are compared
+with the MD5 that is kept with them. In the end it says what that took, and its price.
 
 Exit codes: 0 whole; 1 damaged, or failed; 130 interrupted.`,
 		RunE: func(cmd *cobra.Command, args []string) error { return g.tarballVerify(cmd.Context(), at, args, read) },
 	}
-	cmd.Flags().BoolVar(&read, "read", false, "read the tarballs that can be read without a thaw")
+	cmd.Flags().BoolVar(&read, "read", false, "read the tarballs and single files that can be read without a thaw")
 	return cmd
 }
 
@@ -35,16 +36,11 @@ func (g *globals) tarballVerify(ctx context.Context, at *tarballPlace, args []st
 	if err != nil {
 		return err
 	}
-	tarballs, err := v.verified(args)
+	tarballs, files, err := v.verified(args)
 	if err != nil {
 		return err
 	}
-	var total int64
-	for _, t := range tarballs {
-		if t.Body.Readable() {
-			total += t.Body.Size
-		}
-	}
+	total := readableBytes(tarballs, files)
 	var bar *progress
 	done := new(atomic.Int64)
 	if read && !g.quiet {
@@ -55,7 +51,7 @@ func (g *globals) tarballVerify(ctx context.Context, at *tarballPlace, args []st
 		})
 	}
 	res, err := tarball.Verifying{
-		Storage: v.s, Bucket: v.Bucket, Tarballs: tarballs, Data: read, Progress: func(n int64) { done.Add(n) }, Report: g.damageOf(&bar),
+		Storage: v.s, Bucket: v.Bucket, Tarballs: tarballs, Files: files, Data: read, Progress: func(n int64) { done.Add(n) }, Report: g.damageOf(&bar),
 	}.Verify(ctx)
 	if bar != nil {
 		bar.stop()
@@ -80,9 +76,9 @@ func (g *globals) reportTarballVerify(v *tarballView, res *tarball.Verified, rea
 			return err
 		}
 	} else {
-		g.say("%s with %s in their lists; %s", formatCount(int64(res.Tarballs), "tarball", "tarballs"), formatCount(res.Files, "file", "files"), formatCount(int64(len(v.Files)), "single file", "single files"))
+		g.say("%s with %s in their lists; %s", formatCount(int64(res.Tarballs), "tarball", "tarballs"), formatCount(res.Files, "file", "files"), formatCount(int64(res.Singles), "single file", "single files"))
 		if read {
-			g.say("read %d whole (%s), of which %d are proved by their hash; %d cold ones left out", res.Read, formatBytes(res.Bytes), res.Proved, res.Cold)
+			g.say("read %d whole (%s), of which %d are proved by their hash; %d cold ones left out", res.Read+res.SinglesRead, formatBytes(res.Bytes), res.Proved+res.SinglesProved, res.Cold)
 		}
 		if res.Glued > 0 {
 			g.say("note: %d of them are several tars glued together, of which plain tar extracts the first: restore them with tarn, or `tar --ignore-zeros`", res.Glued)
@@ -96,23 +92,45 @@ func (g *globals) reportTarballVerify(v *tarballView, res *tarball.Verified, rea
 	return nil
 }
 
-// verified are the tarballs that are verified: those named, or all.
-func (v *tarballView) verified(args []string) (tarballs []*tarball.Tarball, err error) {
+// verified are the tarballs and single files that are verified: those named, each
+// once, or all.
+func (v *tarballView) verified(args []string) (tarballs []*tarball.Tarball, files []*tarball.Object, err error) {
 	if len(args) == 0 {
-		return v.Archives, nil
+		for i := range v.Files {
+			files = append(files, &v.Files[i])
+		}
+		return v.Archives, files, nil
 	}
 	for _, arg := range args {
 		list, err := v.choose(arg, "")
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		for _, c := range list {
-			if c.tarball != nil {
+			switch {
+			case c.tarball == nil && !slices.Contains(files, c.Object):
+				files = append(files, c.Object)
+			case c.tarball != nil && !slices.Contains(tarballs, c.tarball):
 				tarballs = append(tarballs, c.tarball)
 			}
 		}
 	}
-	return tarballs, nil
+	return tarballs, files, nil
+}
+
+// readableBytes is how much there is to read without a thaw.
+func readableBytes(tarballs []*tarball.Tarball, files []*tarball.Object) (n int64) {
+	for _, t := range tarballs {
+		if t.Body.Readable() {
+			n += t.Body.Size
+		}
+	}
+	for _, o := range files {
+		if o.Readable() {
+			n += o.Size
+		}
+	}
+	return n
 }
 
 // damageOf prints damage as it is found, and what to do about several once.

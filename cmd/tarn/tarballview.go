@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/tarn-backup/tarn"
 	"github.com/tarn-backup/tarn/internal/cold"
@@ -20,6 +21,8 @@ type tarballView struct {
 	s   storage.Storage
 	at  *tarballPlace
 	now func() (*tarball.Bucket, error) // looks again
+	// clock is the server's time where it tells one.
+	clock func() time.Time
 }
 
 // lookTarballs opens the bucket and looks at the backup.
@@ -34,6 +37,7 @@ func (g *globals) lookTarballs(ctx context.Context, at *tarballPlace) (*tarballV
 // viewTarballs looks at a backup in a bucket that is open.
 func (g *globals) viewTarballs(ctx context.Context, s storage.Storage, at *tarballPlace) (*tarballView, error) {
 	v := &tarballView{s: s, at: at, coldView: &coldView{money: g.money(s)}}
+	v.clock = func() time.Time { return storage.TimeOf(s, g.now()) }
 	if v.why != nil && g.priceOf != "" {
 		return nil, v.why
 	}
@@ -61,7 +65,27 @@ func (v *tarballView) look() error {
 // chosen is something of a backup that a command works on.
 type chosen struct {
 	*tarball.Object
-	tarball *tarball.Tarball // nil if it is a single file
+	tarball *tarball.Tarball // nil if it is a single file, or
+	side    bool             // one of the objects beside an archive, which has gone cold
+}
+
+// withCold adds what lies beside tarballs and has gone cold.
+func withCold(list []chosen) []chosen {
+	all := slices.Clone(list)
+	for _, c := range list {
+		if c.tarball == nil {
+			continue
+		}
+		for i := range c.tarball.Cooled {
+			all = append(all, chosen{Object: &c.tarball.Cooled[i], side: true})
+		}
+	}
+	return all
+}
+
+// coldSides is the way out where a lifecycle rule has cooled what lies beside a tarball.
+func coldSides(title string) string {
+	return fmt.Sprintf("Let no lifecycle rule move .md5 and .txt. `tarn tarball thaw %s` asks for copies that can be read, and the next `tarn tarball` stores them in STANDARD again.", title)
 }
 
 // choose finds what the user names: one tarball, a folder of them, or . for all.
@@ -73,7 +97,7 @@ func (v *tarballView) choose(name, version string) ([]chosen, error) {
 	add := func(all []*tarball.Tarball, is func(t *tarball.Tarball) bool) {
 		for _, t := range all {
 			if is(t) {
-				list = append(list, chosen{&t.Body, t})
+				list = append(list, chosen{Object: &t.Body, tarball: t})
 			}
 		}
 	}
@@ -92,7 +116,7 @@ func (v *tarballView) choose(name, version string) ([]chosen, error) {
 	add(v.Archives, func(t *tarball.Tarball) bool { return below(t.Title()) })
 	for i := range v.Files {
 		if rest := strings.TrimPrefix(v.Files[i].Key, v.at.name+"/"); rest == strings.Trim(name, "/") || below(rest) {
-			list = append(list, chosen{&v.Files[i], nil})
+			list = append(list, chosen{Object: &v.Files[i]})
 		}
 	}
 	if len(list) == 0 {
@@ -113,7 +137,7 @@ func (v *tarballView) current(list []chosen) []chosen {
 	for i, c := range list {
 		for _, t := range slices.Concat(v.Archives, v.Older) {
 			if t.Body.Key == c.Key && t.Body.Version == c.Version && t.Body.Modified.Equal(c.Modified) {
-				list[i] = chosen{&t.Body, t}
+				list[i] = chosen{Object: &t.Body, tarball: t}
 			}
 		}
 		for j := range v.Files {
@@ -181,10 +205,11 @@ func (v *tarballView) counted(ctx context.Context, list []chosen) (files, bytes 
 	var tarballs []*tarball.Tarball
 	for _, c := range list {
 		bytes += c.Size
-		if c.tarball == nil {
-			files++
-		} else {
+		switch {
+		case c.tarball != nil:
 			tarballs = append(tarballs, c.tarball)
+		case !c.side:
+			files++
 		}
 	}
 	counts, err := tarball.CountFiles(ctx, v.s, tarballs)

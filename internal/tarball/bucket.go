@@ -32,9 +32,9 @@ type Tarball struct {
 	// Sum and List are the .md5 and the .txt that belong to the version, nil if
 	// there are none.
 	Sum, List *Object
-	// Stale says that an .md5 or .txt is there that is older than the archive: the
-	// upload ended between them.
-	Stale bool
+	// OldSum and OldList say that an .md5 or a .txt is there that is older than the
+	// archive, and so says nothing of it: the upload ended between them.
+	OldSum, OldList bool
 	// Cooled are .md5 and .txt that can't be read before a thaw, as a lifecycle rule
 	// makes them. Sum and List don't have them.
 	Cooled []Object
@@ -63,7 +63,8 @@ const pageSize = 1000
 
 // Look looks at a backup: its objects and, as far as the storage tells, their
 // versions. Whoever may not list versions, as the user that the script's stack
-// makes, gets the objects that are there.
+// makes, gets the objects that are there. Where the storage tells the time, that
+// counts, and not now.
 func Look(ctx context.Context, s storage.Storage, name string, now time.Time) (*Bucket, error) {
 	b := &Bucket{Name: name}
 	history := map[string][]Object{}
@@ -73,7 +74,7 @@ func Look(ctx context.Context, s storage.Storage, name string, now time.Time) (*
 			return nil, fmt.Errorf("looking at the backup %s: %w", name, err)
 		}
 		n++
-		history[o.Key] = []Object{{Object: cold.ObjectOf(o, now), Modified: o.Modified, Latest: true}}
+		history[o.Key] = []Object{{Object: cold.ObjectOf(o, storage.TimeOf(s, now)), Modified: o.Modified, Latest: true}}
 	}
 	b.Requests = int64(max(1, (n+pageSize-1)/pageSize))
 	if err := b.versions(ctx, s, now, history); err != nil {
@@ -108,7 +109,7 @@ func (b *Bucket) versions(ctx context.Context, s storage.Storage, now time.Time,
 			have[0].Version, have[0].ETag, have[0].Modified = o.ID, o.ETag, o.Modified
 		case o.Latest: // stored since
 		default:
-			history[o.Key] = append(have, Object{Object: cold.ObjectOf(o.Object, now), Version: o.ID, Modified: o.Modified, ETag: o.ETag})
+			history[o.Key] = append(have, Object{Object: cold.ObjectOf(o.Object, storage.TimeOf(s, now)), Version: o.ID, Modified: o.Modified, ETag: o.ETag})
 		}
 	}
 	b.Requests += int64(max(1, (n+pageSize-1)/pageSize))
@@ -123,7 +124,9 @@ func (b *Bucket) sort(history map[string][]Object) {
 		if !ok {
 			continue
 		}
-		switch _, archived := history[k.Of(Archive).String()]; {
+		// One that was deleted is there no more, though the bucket has its versions.
+		archived := slices.ContainsFunc(history[k.Of(Archive).String()], func(o Object) bool { return o.Latest })
+		switch {
 		case k.Kind == Archive:
 			b.archives(k, list, history)
 		case k.Kind == File:
@@ -166,10 +169,8 @@ func (b *Bucket) archives(k Key, list []Object, history map[string][]Object) {
 	sums, lists := history[k.Of(Sum).String()], history[k.Of(List).String()]
 	for i, o := range list {
 		a := &Tarball{Key: k, Body: o}
-		var staleSum, staleList bool
-		a.Sum, staleSum = beside(sums, o, newer)
-		a.List, staleList = beside(lists, o, newer)
-		a.Stale = staleSum || staleList
+		a.Sum, a.OldSum = beside(sums, o, newer)
+		a.List, a.OldList = beside(lists, o, newer)
 		// Some servers tell of an older version when it became one. Of as many
 		// uploads as hashes and lists, each has its own.
 		if a.Sum == nil && a.List == nil && !o.Latest && len(sums) == len(list) && len(lists) == len(list) {
@@ -196,7 +197,7 @@ func (b *Bucket) archives(k Key, list []Object, history map[string][]Object) {
 // beside finds what was stored with a version of an archive: the script stores
 // the archive, then its hash and its list. newer is when the next version came, zero
 // if none did.
-func beside(list []Object, o Object, newer time.Time) (found *Object, stale bool) {
+func beside(list []Object, o Object, newer time.Time) (found *Object, old bool) {
 	for i := range list { // the newest first
 		switch at := list[i].Modified; {
 		case at.Before(o.Modified):
@@ -214,6 +215,30 @@ func openObject(ctx context.Context, s storage.Storage, o *Object) (io.ReadClose
 		return v.GetVersion(ctx, o.Key, o.Version, 0, -1)
 	}
 	return s.Get(ctx, o.Key, 0, -1)
+}
+
+// Unproved says why nothing beside the archive proves its content; "" if a reading
+// to its end shows whether it is right.
+func (a *Tarball) Unproved() string {
+	var why []string
+	for _, side := range []struct {
+		suffix string
+		found  *Object
+		old    bool
+	}{{SumSuffix, a.Sum, a.OldSum}, {ListSuffix, a.List, a.OldList}} {
+		key := a.Body.Key + side.suffix
+		i := slices.IndexFunc(a.Cooled, func(o Object) bool { return o.Key == key })
+		switch {
+		case side.found != nil:
+		case i >= 0:
+			why = append(why, fmt.Sprintf("its %s lies in %s, where it can't be read", side.suffix, a.Cooled[i].Class))
+		case side.old:
+			why = append(why, fmt.Sprintf("the %s beside it is older than it", side.suffix))
+		default:
+			why = append(why, fmt.Sprintf("its %s is not there", side.suffix))
+		}
+	}
+	return strings.Join(why, ", ")
 }
 
 // ReadSum returns the hash that lies beside an archive.
@@ -254,15 +279,35 @@ func (a *Tarball) Title() string {
 }
 
 // Place is where a member of the archive belongs, relative to the folder that
-// was backed up; for the one archive of a split depth of 0, to the folder above it.
+// was backed up; for the one archive of a split depth of 0, to the folder above it, unless
+// the path was given as . or .., which is no name to restore to.
 func (a *Tarball) Place(member string) string {
 	switch {
-	case a.Key.Dir == "":
+	case a.Key.Dir == "", a.Key.Dir == ".", a.Key.Dir == "..":
 		return member
 	case member == "":
 		return a.Key.Dir
 	}
 	return a.Key.Dir + "/" + member
+}
+
+// Unfinished are the uploads of a backup that have not ended: those of runs under
+// way, and what killed ones have left. A storage that does not tell has none.
+func Unfinished(ctx context.Context, s storage.Storage, name string) (list []storage.Upload, err error) {
+	u, ok := s.(storage.Unfinisher)
+	if !ok {
+		return nil, nil
+	}
+	for one, err := range u.Unfinished(ctx, name+"/") {
+		if errors.Is(err, errors.ErrUnsupported) || errors.Is(err, tarn.ErrDenied) {
+			return nil, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, one)
+	}
+	return list, nil
 }
 
 // Summary is what a bucket holds under one name.

@@ -15,26 +15,37 @@ import (
 
 // Compared is what a folder has of the files of an archive.
 type Compared struct {
-	Files, Bytes int64 // that are there
-	Missing      int64 // of the list
+	Files   int64 `json:"files"` // that are there
+	Bytes   int64 `json:"bytes"`
+	Missing int64 `json:"missing"` // of the list
+	// Unlisted are the files of the archive that no list has, whose names have a
+	// newline: nobody knows whether they are there.
+	Unlisted int64 `json:"unlisted"`
 	// Same says that all files are there, with the content that the hash beside
 	// the archive is of.
-	Same bool
+	Same bool `json:"same"`
 }
 
 // ErrNothingBeside says that there is nothing to compare with.
-var ErrNothingBeside = errors.New("its .md5 and .txt are not there")
+var ErrNothingBeside = errors.New("nothing can be compared")
 
 // Compare compares an archive with a folder by its list and its hash, so that the
 // archive is not read. Once a file is missing, no further one is read. The files lie in the folder
 // where Place has them.
 func (t *Tarball) Compare(ctx context.Context, s storage.Storage, folder *os.Root) (c Compared, err error) {
 	if t.Sum == nil || t.List == nil {
-		return c, fmt.Errorf("comparing %s: %w", t.Body.Key, ErrNothingBeside)
+		return c, fmt.Errorf("comparing %s: %w: %s", t.Body.Key, ErrNothingBeside, t.Unproved())
 	}
 	want, err := t.ReadSum(ctx, s)
 	if err != nil {
 		return c, fmt.Errorf("comparing %s: %w", t.Body.Key, err)
+	}
+	if look, ok := s.(storage.Overwriter); ok && t.Body.Latest {
+		in, err := look.Inspect(ctx, t.Body.Key)
+		if err != nil {
+			return c, fmt.Errorf("comparing %s: %w", t.Body.Key, err)
+		}
+		c.Unlisted = unlistedIn(in)
 	}
 	h := NewHasher()
 	for name, err := range t.Names(ctx, s) {
@@ -53,7 +64,7 @@ func (t *Tarball) Compare(ctx context.Context, s storage.Storage, folder *os.Roo
 		c.Bytes += size
 		h.Add(name, sum)
 	}
-	c.Same = c.Missing == 0 && c.Files > 0 && h.Is(want)
+	c.Same = c.Missing == 0 && c.Unlisted == 0 && c.Files > 0 && h.Is(want)
 	return c, nil
 }
 

@@ -11,12 +11,13 @@ const (
 	Skipped                    // it is a folder that a system keeps for itself
 	Empty                      // it has no files, so that there is no archive
 	Found                      // it has so many files
+	Unknown                    // its archive is there, and nothing says what it has (Err): it is made again
 	Hashing                    // they are being read
 	Hashed                     // this is their hash
 	Unchanged                  // its archive is there, with the same hash
 	Uploading                  // its archive is made and uploaded, or would be
 	Uploaded                   // the archive, its hash and its list are there
-	Mended                     // its archive is there, and so is its list again
+	Mended                     // its archive is there, and so is again what lies beside it
 	Failed                     // there is no new archive of it
 )
 
@@ -30,7 +31,7 @@ type Event struct {
 	Files int64  // Found and later
 	Bytes int64  // of the files; with Uploaded, of the archive
 	Hash  MD5    // Hashed
-	Err   error  // Failed
+	Err   error  // Failed, Unknown
 }
 
 // Progress is what a run has done so far; it may be read at any time.

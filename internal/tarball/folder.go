@@ -34,6 +34,8 @@ type run struct {
 	work   chan *item                // what readers are to read
 	opened atomic.Int64              // files that were read
 
+	forgotten sync.Once // it was said that hashes are not remembered
+
 	mu  sync.Mutex // guards what follows
 	res Result
 }

@@ -262,9 +262,10 @@ func (p *pass) leftOut(it *item, err error) error {
 	if err == errGone {
 		return nil
 	}
-	if !stays(err) {
+	if !stays(err) || p.keep && p.archived() && !p.WithoutUnreadable && !p.cleared[it.name] {
+		// Also what could be read a moment ago: whether the archive has it was not asked.
 		return fmt.Errorf("it is left as it is in the bucket: %w", err)
 	}
-	p.problems = append(p.problems, problem{p.onDisk(relative(it.entry.Path)), fmt.Errorf("left out: %w", err)})
+	p.problems = append(p.problems, problem{path: p.onDisk(relative(it.entry.Path)), err: err, unread: true, name: it.name})
 	return nil
 }

@@ -21,14 +21,16 @@ type job struct {
 	key      Key
 	listed   content // the files that the script knows
 	unlisted content
-	upper    int64     // the most that an archive of them takes
-	hashed   bool      // the files were read before there is an archive
-	problems []problem // of the last passage
+	upper    int64           // the most that an archive of them takes
+	hashed   bool            // the files were read before there is an archive
+	problems []problem       // of the last passage
+	cleared  map[string]bool // what can't be read, and the archive that is there lacks
 }
 
 // content is what a passage has found.
 type content struct {
 	files, bytes int64
+	lines        int64 // bytes of the list of them
 	hash         *Hasher
 }
 
@@ -36,8 +38,10 @@ func newContent() content { return content{hash: NewHasher()} }
 
 // problem is a file that can't be backed up as it is.
 type problem struct {
-	path string
-	err  error
+	path   string
+	err    error
+	unread bool   // it may not be read, and
+	name   string // is called so in the archive
 }
 
 func (r *run) newJob(sp scan.Split, rel string) *job {
@@ -70,9 +74,18 @@ func (j *job) do(ctx context.Context) error {
 		return err
 	case local == nil:
 		for _, p := range j.problems {
-			j.problem(p.path, p.err)
+			err := p.err
+			if p.unread {
+				err = fmt.Errorf("left out: %w", err)
+			}
+			j.problem(p.path, err)
 		}
 		return nil
+	}
+	for _, p := range j.problems {
+		if p.unread {
+			j.problem(p.path, fmt.Errorf("can't be read: %w", p.err))
+		}
 	}
 	j.mu.Lock()
 	j.res.Failed++
@@ -93,11 +106,11 @@ func (j *job) step(ctx context.Context) (local, err error) {
 	j.event(Event{Kind: Listing})
 	known, err := j.known(ctx)
 	if errors.Is(err, tarn.ErrCold) {
-		return fmt.Errorf("whether its archive is up to date is not known, since its hash has gone cold with it: let no lifecycle rule move %s: %w", SumSuffix, err), nil
+		return fmt.Errorf("whether its archive is up to date is not known, since its hash has gone cold with it: let no lifecycle rule move %s, and thaw it by `tarn tarball thaw`; the next run stores it in STANDARD again: %w", SumSuffix, err), nil
 	} else if err != nil {
 		return nil, err
 	}
-	if known == nil {
+	if known == nil && !j.archived() {
 		local = j.look(ctx)
 	} else {
 		local = j.compare(ctx)
@@ -118,38 +131,64 @@ func (j *job) step(ctx context.Context) (local, err error) {
 			return nil, err
 		}
 		if same {
-			return nil, j.mend(ctx)
+			return nil, j.mend(ctx, *known)
 		}
+	}
+	if local, err := j.keeps(ctx); local != nil || err != nil {
+		return local, err
 	}
 	return j.upload(ctx)
 }
 
-// known returns the hash beside the archive; nil if there is none, or no archive.
+// archived reports whether there is an archive already.
+func (j *job) archived() bool {
+	_, ok := j.there[j.key.Of(Archive).String()]
+	return ok
+}
+
+// known returns the hash beside the archive; nil if there is none, or no archive,
+// or if it does not say what the archive has: one that is older is that of another.
+// The order of a run makes it newer, or as old where times are whole seconds.
 func (j *job) known(ctx context.Context) (*MD5, error) {
-	if _, ok := j.there[j.key.Of(Archive).String()]; !ok {
+	archive, ok := j.there[j.key.Of(Archive).String()]
+	if !ok {
 		return nil, nil
 	}
 	key := j.key.Of(Sum).String()
-	if _, ok := j.there[key]; !ok {
+	sum, ok := j.there[key]
+	if !ok {
 		return nil, nil
 	}
-	body, err := j.Storage.Get(ctx, key, 0, -1)
-	if errors.Is(err, fs.ErrNotExist) {
+	if sum.Modified.Before(archive.Modified) {
+		j.event(Event{Kind: Unknown, Err: errOldSum})
 		return nil, nil
-	} else if err != nil {
+	}
+	m, err := j.readSum(ctx, key)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, nil
+	case errors.Is(err, ErrNoSum), errors.Is(err, tarn.ErrDamaged):
+		j.event(Event{Kind: Unknown, Err: fmt.Errorf("what is in its %s is none: %w", SumSuffix, err)})
+		return nil, nil
+	case err != nil:
 		return nil, err
+	}
+	return &m, nil
+}
+
+var errOldSum = errors.New("its " + SumSuffix + " is older than it")
+
+func (j *job) readSum(ctx context.Context, key string) (m MD5, err error) {
+	body, err := j.Storage.Get(ctx, key, 0, -1)
+	if err != nil {
+		return m, err
 	}
 	defer body.Close()
 	b, err := io.ReadAll(io.LimitReader(body, 1<<10))
 	if err != nil {
-		return nil, err
+		return m, err
 	}
-	m, err := ParseSum(b)
-	if err != nil {
-		j.Log.Warn("this is no hash, so that the archive is made again", "key", key, "error", err)
-		return nil, nil
-	}
-	return &m, nil
+	return ParseSum(b)
 }
 
 // look counts what is there, without reading it.
@@ -197,6 +236,7 @@ func (p *pass) take(it *item) {
 	}
 	c.files++
 	c.bytes += it.entry.Size
+	c.lines += int64(len(it.name)) + 1
 }
 
 // add puts a file that was read into the hash.
@@ -236,9 +276,7 @@ func (j *job) compare(ctx context.Context) error {
 	}
 	j.found()
 	j.event(Event{Kind: Hashed, Hash: j.listed.hash.Sum()})
-	if err := memory.save(); err != nil {
-		j.Log.Warn("hashes are not remembered", "error", err)
-	}
+	j.forgets(memory.save())
 	return nil
 }
 
@@ -278,42 +316,6 @@ func (j *job) same(ctx context.Context, known MD5) (bool, error) {
 		return false, err
 	}
 	return err == nil && in.Metadata[unlistedName] == j.unlistedText(), nil
-}
-
-// mend takes an archive that is there as it is, but for a list that a run did
-// not come to write.
-func (j *job) mend(ctx context.Context) error {
-	j.mu.Lock()
-	j.res.Unchanged++
-	j.mu.Unlock()
-	j.total()
-	list, ok := j.there[j.key.Of(List).String()]
-	if ok && !list.Modified.Before(j.there[j.key.Of(Sum).String()].Modified) || j.DryRun {
-		j.event(Event{Kind: Unchanged})
-		return nil
-	}
-	names := new(spool)
-	defer names.close()
-	p := j.newPass(false)
-	for e, err := range j.source.Entries(ctx, j.split) {
-		it := &item{entry: e, pass: p}
-		if it.name = it.relative(); err == nil && e.Type == tarn.TypeFile && Listed(it.name) {
-			if err := names.add(it.name); err != nil {
-				return err
-			}
-		}
-	}
-	if ctx.Err() != nil {
-		return ctx.Err()
-	}
-	if err := j.putList(ctx, names); err != nil {
-		return err
-	}
-	j.mu.Lock()
-	j.res.Mended++
-	j.mu.Unlock()
-	j.event(Event{Kind: Mended})
-	return nil
 }
 
 // total adds what the archive has to the result.

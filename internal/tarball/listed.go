@@ -7,6 +7,9 @@ import (
 	"hash/maphash"
 	"iter"
 	"slices"
+
+	"github.com/tarn-backup/tarn"
+	"github.com/tarn-backup/tarn/internal/storage"
 )
 
 // listed is what a list says of an archive, and what was found of it: 33 bytes
@@ -91,6 +94,30 @@ func (l *listed) compare(names iter.Seq2[string, error], missing func(name strin
 }
 
 var errListChanged = fmt.Errorf("the list of files has changed while the archive was read: somebody backs up; try again")
+
+// Asked counts the files that the list of an archive has at and below paths, and
+// says of each path whether there is one.
+func (a *Tarball) Asked(ctx context.Context, s storage.Storage, paths []string) (files int64, found []bool, err error) {
+	found = make([]bool, len(paths))
+	for name, err := range a.Names(ctx, s) {
+		if err == nil {
+			err = ctx.Err()
+		}
+		if err != nil {
+			return files, found, err
+		}
+		hit := false
+		for i, p := range paths {
+			if tarn.Within(name, p) {
+				hit, found[i] = true, true
+			}
+		}
+		if hit {
+			files++
+		}
+	}
+	return files, found, nil
+}
 
 // countNames counts the files in a list.
 func countNames(ctx context.Context, names iter.Seq2[string, error]) (n int64, err error) {

@@ -14,6 +14,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/tarn-backup/tarn"
 	"github.com/tarn-backup/tarn/internal/durable"
@@ -38,6 +39,24 @@ type memory struct {
 	err   error // of writing: to remember is a favour, and no reason to fail
 	files int
 	news  bool // something is not in the old file
+}
+
+// sweep removes what killed runs have left in the folder of what is remembered.
+func (r *run) sweep() {
+	err := error(nil)
+	if r.Memory != "" {
+		err = durable.Sweep(r.Memory, r.Now().Add(-24*time.Hour))
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		r.Log.Info("what killed runs have left is not looked for", "folder", r.Memory, "error", err)
+	}
+}
+
+// forgets says once in a run that hashes are not remembered, if err says why.
+func (r *run) forgets(err error) {
+	if err != nil {
+		r.forgotten.Do(func() { r.Log.Warn("hashes are not remembered", "error", err) })
+	}
 }
 
 // memory opens what is remembered of the files of an archive. The name of the

@@ -85,9 +85,7 @@ func (j *job) pack(ctx context.Context, w io.Writer, names *spool) (err error) {
 	if err := zw.Close(); err != nil {
 		return err
 	}
-	if err := p.memory.save(); err != nil {
-		j.Log.Warn("hashes are not remembered", "error", err)
-	}
+	j.forgets(p.memory.save())
 	return nil
 }
 
@@ -133,7 +131,7 @@ func (p *packer) count(it *item) error {
 
 func (p *packer) changed(it *item) {
 	it.settled = false
-	p.problems = append(p.problems, problem{p.onDisk(relative(it.entry.Path)), fmt.Errorf("%w: what the archive has of it may be of different times; the next run makes the archive again", errChanged)})
+	p.problems = append(p.problems, problem{path: p.onDisk(relative(it.entry.Path)), err: fmt.Errorf("%w: what the archive has of it may be of different times; the next run makes the archive again", errChanged)})
 }
 
 // stream writes a large file, or one with several names, while it is read.

@@ -54,7 +54,7 @@ var (
 	ErrMissing = fmt.Errorf("is in the list of files and not in the archive: %w", tarn.ErrDamaged)
 	ErrSurplus = fmt.Errorf("is in the archive and not in the list of files: %w", tarn.ErrDamaged)
 	ErrSum     = fmt.Errorf("the content of some file is not what its hash (.md5) is of: %w", tarn.ErrDamaged)
-	ErrETag    = fmt.Errorf("the archive is not the object that S3 has the MD5 of: %w", tarn.ErrDamaged)
+	ErrETag    = fmt.Errorf("the content is not that which S3 has the MD5 of: %w", tarn.ErrDamaged)
 )
 
 // errEnough ends the reading early.
@@ -127,7 +127,10 @@ func (r *reading) sidecars(ctx context.Context) error {
 		return nil
 	}
 	var err error
-	r.list, err = readListed(t.Names(ctx, r.Storage))
+	if r.list, err = readListed(t.Names(ctx, r.Storage)); errors.Is(err, tarn.ErrDamaged) {
+		r.Problem("", err) // the archive may be whole
+		return nil
+	}
 	return err
 }
 
@@ -239,7 +242,7 @@ func (r *reading) judge(ctx context.Context) error {
 	if err != nil || r.want == nil || r.found.Missing > 0 {
 		return err
 	}
-	if r.found.Proved = h.Is(*r.want); !r.found.Proved {
+	if r.found.Proved = h.Is(*r.want); !r.found.Proved && r.found.Surplus == 0 { // else the list is wrong, as was told
 		r.Problem("", ErrSum)
 	}
 	return nil

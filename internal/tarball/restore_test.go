@@ -5,6 +5,8 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
+	"crypto/md5"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
@@ -257,6 +259,7 @@ func TestDamage(t *testing.T) {
 		"good":            {good, nil, true},
 		"missing":         {with(func(s *stored) { s.archive = packed(t, headers("a", "c/d"), "one", "three") }), []string{"b"}, false},
 		"surplus":         {with(func(s *stored) { s.archive = packed(t, headers("a", "b", "c/d", "e"), "one", "two", "three", "four") }), []string{"e"}, true},
+		"an empty list":   {with(func(s *stored) { s.list = []byte{} }), []string{"a", "b", "c/d"}, false},
 		"other content":   {with(func(s *stored) { s.archive = packed(t, headers("a", "b", "c/d"), "one", "TWO", "three") }), []string{""}, false},
 		"another order":   {with(func(s *stored) { s.archive = packed(t, headers("c/d", "b", "a"), "three", "two", "one") }), nil, true},
 		"twice, the last": {with(func(s *stored) { s.archive = packed(t, headers("a", "a", "b", "c/d"), "old", "one", "two", "three") }), nil, true},
@@ -370,4 +373,71 @@ func TestHardLinks(t *testing.T) {
 	if res, problems, err = restored(t, tarball.Restoring{Storage: s, Tarball: a, Paths: []string{"sub"}, Overwrite: tarball.Changed}, t.TempDir()); err != nil || len(problems) != 1 || problems["x/sub/d"] == nil || res.Written != 1 {
 		t.Errorf("without its file: %v, %v", problems, err)
 	}
+}
+
+// A list that the storage can't give as it was stored is named, and ends neither
+// the verification of the others nor the restore of its archive.
+func TestDamagedList(t *testing.T) {
+	src := map[string]string{"a": "one", "b": "two"}
+	good := script(t, folder(t, src), 0)
+	s := storagetest.NewMemory()
+	good.put(t, s, "disk/x"+tarball.Suffix)
+	good.put(t, s, "disk/y"+tarball.Suffix)
+	s.SetHook(func(r storagetest.Request) storagetest.Fault {
+		if r.Op != storagetest.OpGet || r.Key != "disk/x.tar.gz.txt" {
+			return storagetest.Fault{}
+		}
+		return storagetest.Fault{Kind: storagetest.FailBefore, Err: tarn.ErrDamaged}
+	})
+	b, err := tarball.Look(t.Context(), s, "disk", now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var damages []string
+	res, err := tarball.Verifying{Storage: s, Bucket: b, Tarballs: b.Archives, Data: true, Report: func(d tarball.Damage) { damages = append(damages, d.Key) }}.Verify(t.Context())
+	if err != nil || res.Read != 2 || res.Proved != 1 || !slices.Equal(damages, []string{"disk/x.tar.gz.txt"}) {
+		t.Errorf("%+v, %v: %q", res, err, damages)
+	}
+	if counts, err := tarball.CountFiles(t.Context(), s, b.Archives); err != nil || !slices.Equal(counts, []int64{-1, 2}) {
+		t.Errorf("%v, %v", counts, err)
+	}
+	dir := t.TempDir()
+	got, problems, err := restored(t, tarball.Restoring{Storage: s, Tarball: b.Archives[0], Overwrite: tarball.Changed}, dir)
+	if err != nil || len(problems) != 1 || got.Proved || !maps.Equal(files(t, filepath.Join(dir, "x")), src) {
+		t.Errorf("%+v, %v, %v", got.Findings, problems, err)
+	}
+}
+
+// Single files are read and compared with the MD5 that is kept with them.
+func TestVerifySingleFiles(t *testing.T) {
+	s := storagetest.NewMemory()
+	put := func(key, content, of string) {
+		sum := md5.Sum([]byte(of))
+		opts := storage.PutOptions{Metadata: map[string]string{"md5chksum": base64.StdEncoding.EncodeToString(sum[:])}}
+		if _, err := s.Put(t.Context(), key, strings.NewReader(content), opts); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put("disk/good", "one", "one")
+	put("disk/bad", "two", "other")
+	b, err := tarball.Look(t.Context(), s, "disk", now)
+	if err != nil || len(b.Files) != 2 {
+		t.Fatalf("%+v, %v", b, err)
+	}
+	var damages []string
+	v := tarball.Verifying{Storage: unsummed{s}, Bucket: b, Files: []*tarball.Object{&b.Files[0], &b.Files[1]}, Data: true}
+	v.Report = func(d tarball.Damage) { damages = append(damages, d.Key) }
+	res, err := v.Verify(t.Context())
+	if err != nil || !slices.Equal(damages, []string{"disk/bad"}) || res.Singles != 2 || res.SinglesRead != 2 || res.SinglesProved != 1 || res.Bytes != 6 {
+		t.Errorf("%+v, %v: %q", res, err, damages)
+	}
+}
+
+// unsummed is a storage that has no MD5 of its own of what was put in parts.
+type unsummed struct{ *storagetest.Memory }
+
+func (u unsummed) Inspect(ctx context.Context, key string) (storage.Inspected, error) {
+	in, err := u.Memory.Inspect(ctx, key)
+	in.MD5 = ""
+	return in, err
 }

@@ -29,7 +29,10 @@ type Config struct {
 	// TrustMTime takes the hash of a file that has the size and times that it
 	// had when it was last read as the one that it had then.
 	TrustMTime bool
-	DryRun     bool
+	// WithoutUnreadable lets an archive without the files that may not be read take
+	// the place of one that has them.
+	WithoutUnreadable bool
+	DryRun            bool
 	// Memory is the folder where hashes are remembered; "" means that none are.
 	Memory string
 	// Event is told what happens, and Problem what can't be backed up as it is.
@@ -57,7 +60,7 @@ type Result struct {
 	Empty        int    // folders without a file
 	Failed       int    // archives that could not be made; what is there of them stays
 	Problems     int    // files and archives that were reported
-	Mended       int    // lists that were missing, and are there now
+	Mended       int    // archives beside which something was missing, or cold, that is there now
 	Duration     time.Duration
 }
 
@@ -80,6 +83,7 @@ func Run(ctx context.Context, cfg Config) (*Result, error) {
 	if err != nil {
 		return nil, &scan.OpenError{Path: cfg.Path, Err: bare(err)}
 	}
+	r.sweep()
 	switch {
 	case info.IsDir():
 		err = r.folder(ctx)

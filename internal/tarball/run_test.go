@@ -19,6 +19,8 @@ import (
 	"time"
 
 	"github.com/tarn-backup/tarn"
+	"github.com/tarn-backup/tarn/internal/cold"
+	"github.com/tarn-backup/tarn/internal/durable"
 	"github.com/tarn-backup/tarn/internal/storage"
 	"github.com/tarn-backup/tarn/internal/storage/storagetest"
 )
@@ -395,6 +397,27 @@ func TestListMended(t *testing.T) {
 	b.made(b.must(), "disk/_files.tar.gz")
 }
 
+// TestDamagedSum: a hash that the storage can't give as it was stored is none. The
+// archive is made again, and the run goes on.
+func TestDamagedSum(t *testing.T) {
+	top := tree(t, map[string]string{"a/x": "1", "b/y": "2"})
+	b := newBench(t, top)
+	b.must()
+	b.store.SetHook(func(r storagetest.Request) storagetest.Fault {
+		if r.Op != storagetest.OpGet || r.Key != "disk/a.tar.gz.md5" {
+			return storagetest.Fault{}
+		}
+		return storagetest.Fault{Kind: storagetest.FailBefore, Err: tarn.ErrDamaged}
+	})
+	res := b.must()
+	b.made(res, "disk/a.tar.gz")
+	if res.Unchanged != 1 || !slices.Contains(b.events, Unknown) {
+		t.Errorf("%+v: %v", res, b.events)
+	}
+	b.store.SetHook(nil)
+	b.made(b.must())
+}
+
 func TestMaxSize(t *testing.T) {
 	top := tree(t, map[string]string{"a/x": string(storagetest.Content(1, 3<<20)), "b/y": "small"})
 	b := newBench(t, top)
@@ -487,5 +510,148 @@ func TestColdSum(t *testing.T) {
 	b.made(res, "disk/_files.tar.gz")
 	if res.Failed != 1 || len(b.problems) != 1 || !strings.Contains(b.problems[0], "its hash has gone cold") {
 		t.Errorf("%+v: %q", res, b.problems)
+	}
+}
+
+// TestOldSum: a hash that is older than its archive says nothing of it, and the
+// archive is made again. Times are whole seconds, so that one as old is its own.
+func TestOldSum(t *testing.T) {
+	top := tree(t, map[string]string{"a/x": "1"})
+	b := newBench(t, top)
+	at := time.Now()
+	b.store.SetNow(func() time.Time { return at })
+	b.must()
+	b.made(b.must()) // all three are of one second
+	content := b.store.Bytes("disk/a.tar.gz")
+	write(t, filepath.Join(top, "a/x"), "2")
+	at = at.Add(time.Second)
+	b.store.SetHook(func(r storagetest.Request) storagetest.Fault {
+		if r.Op != storagetest.OpPut || r.Key != "disk/a.tar.gz.md5" {
+			return storagetest.Fault{}
+		}
+		return storagetest.Fault{Kind: storagetest.FailBefore} // interrupted before the hash
+	})
+	if _, err := b.run(); err == nil || bytes.Equal(content, b.store.Bytes("disk/a.tar.gz")) {
+		t.Fatalf("the run was not interrupted behind the archive: %v", err)
+	}
+	b.store.SetHook(nil)
+	write(t, filepath.Join(top, "a/x"), "1") // the content of the hash that is there
+	b.cfg.DryRun = true
+	b.made(b.must(), "disk/a.tar.gz")
+	b.cfg.DryRun = false
+	b.made(b.must(), "disk/a.tar.gz")
+	if err := consistent(b.store); err != nil {
+		t.Error(err)
+	}
+	b.made(b.must())
+}
+
+// TestListAlone: a list that is missing, empty, cut or older is made anew from the
+// disk, and no archive is uploaded for it.
+func TestListAlone(t *testing.T) {
+	top := tree(t, map[string]string{"a/x": "1", "a/y z": "2", "b/c": "3"})
+	b := newBench(t, top)
+	at := time.Now()
+	b.store.SetNow(func() time.Time { return at })
+	b.must()
+	want := b.store.Bytes("disk/a.tar.gz.txt")
+	for name, spoil := range map[string]func(){
+		"missing": func() { b.store.Drop("disk/a.tar.gz.txt") },
+		"empty":   func() { b.store.Plant("disk/a.tar.gz.txt", nil) },
+		"cut":     func() { b.store.Plant("disk/a.tar.gz.txt", want[:2]) },
+		"older": func() {
+			at = at.Add(time.Second)
+			b.store.Plant("disk/a.tar.gz.md5", b.store.Bytes("disk/a.tar.gz.md5"))
+		},
+	} {
+		spoil()
+		before := len(b.store.Requests())
+		res := b.must()
+		b.made(res)
+		if res.Mended != 1 || res.Unchanged != 2 || !bytes.Equal(b.store.Bytes("disk/a.tar.gz.txt"), want) {
+			t.Errorf("%s: %+v, %q", name, res, b.store.Bytes("disk/a.tar.gz.txt"))
+		}
+		for _, r := range b.store.Requests()[before:] {
+			if r.Op == storagetest.OpPut && r.Key != "disk/a.tar.gz.txt" {
+				t.Errorf("%s: %s was uploaded", name, r.Key)
+			}
+		}
+		if res := b.must(); res.Mended != 0 {
+			t.Errorf("%s: it is mended again", name)
+		}
+	}
+}
+
+// TestCompareUnlisted: of files that no list has nobody knows whether a folder has
+// them, so that it is not the same.
+func TestCompareUnlisted(t *testing.T) {
+	top := tree(t, map[string]string{"a/x": "1", "a/new\nline": "2", "b/y": "3"})
+	b := newBench(t, top)
+	b.must()
+	there, err := Look(t.Context(), b.store, "disk", time.Now())
+	if err != nil || len(there.Archives) != 2 {
+		t.Fatalf("%+v, %v", there, err)
+	}
+	root, err := os.OpenRoot(top)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer root.Close()
+	for i, want := range []Compared{{Files: 1, Bytes: 1, Unlisted: 1}, {Files: 1, Bytes: 1, Same: true}} {
+		if got, err := there.Archives[i].Compare(t.Context(), b.store, root); err != nil || got != want {
+			t.Errorf("%s: %+v, want %+v, %v", there.Archives[i].Body.Key, got, want, err)
+		}
+	}
+}
+
+// clocked is a storage whose server tells the time.
+type clocked struct {
+	*storagetest.Memory
+	at time.Time
+}
+
+func (c clocked) Clock() (time.Time, bool) { return c.at, true }
+
+// TestServerClock: until when a copy can be read goes by the server's clock, however
+// wrong this machine's is.
+func TestServerClock(t *testing.T) {
+	at := time.Now().Add(-1000 * time.Hour)
+	s := clocked{storagetest.NewMemory(), at}
+	s.SetNow(func() time.Time { return s.at })
+	s.SetCold()
+	if _, err := s.Put(t.Context(), "disk/a.tar.gz", strings.NewReader("x"), storage.PutOptions{Class: tarn.Glacier}); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Thaw(t.Context(), "disk/a.tar.gz", storage.ThawOptions{Days: 1, Tier: storage.Bulk}); err != nil {
+		t.Fatal(err)
+	}
+	for after, want := range map[time.Duration]cold.State{0: cold.Thawing, 20 * time.Hour: cold.Thawed, 100 * time.Hour: cold.Frozen} {
+		s.at = at.Add(after)
+		s.SetNow(func() time.Time { return at.Add(after) })
+		b, err := Look(t.Context(), s, "disk", time.Now())
+		if err != nil || len(b.Archives) != 1 || b.Archives[0].Body.State != want {
+			t.Errorf("after %s: %+v, want %s, %v", after, b.Archives[0].Body, want, err)
+		}
+	}
+}
+
+// TestSweeps: what killed runs have left in the memory's folder goes.
+func TestSweeps(t *testing.T) {
+	top := tree(t, map[string]string{"a/x": "1"})
+	b := newBench(t, top)
+	b.cfg.Now = time.Now
+	old, young := filepath.Join(b.cfg.Memory, durable.TempPrefix+"old"), filepath.Join(b.cfg.Memory, durable.TempPrefix+"young")
+	write(t, old, "left by a run that was killed")
+	write(t, young, "of a run beside this one")
+	long := time.Now().Add(-25 * time.Hour)
+	if err := os.Chtimes(old, long, long); err != nil {
+		t.Fatal(err)
+	}
+	b.must()
+	if _, err := os.Stat(old); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("what a killed run left is there: %v", err)
+	}
+	if _, err := os.Stat(young); err != nil {
+		t.Error(err)
 	}
 }

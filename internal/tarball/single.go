@@ -112,9 +112,7 @@ func (j *job) readFile(ctx context.Context) (*item, error) {
 	j.Progress.totalFiles.Store(1)
 	j.Progress.counted.Store(true)
 	j.Progress.files.Add(1)
-	if err := memory.save(); err != nil {
-		j.Log.Warn("the hash is not remembered", "error", err)
-	}
+	j.forgets(memory.save())
 	return &found, nil
 }
 

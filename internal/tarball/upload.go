@@ -41,7 +41,7 @@ func (j *job) upload(ctx context.Context) (local, err error) {
 		return local, err
 	}
 	if before != j.unlistedText() {
-		j.problems = append(j.problems, problem{j.onDisk(j.dir), fmt.Errorf("files whose names have a newline: %w; the next run looks again", errChanged)})
+		j.problems = append(j.problems, problem{path: j.onDisk(j.dir), err: fmt.Errorf("files whose names have a newline: %w; the next run looks again", errChanged)})
 	}
 	hash := FormatSum(j.listed.hash.Sum())
 	if err := j.put(ctx, Sum, bytes.NewReader(hash), int64(len(hash))); err != nil {

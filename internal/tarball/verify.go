@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
+	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -28,7 +30,9 @@ type Verifying struct {
 	Bucket  *Bucket
 	// Tarballs are those that are verified.
 	Tarballs []*Tarball
-	// Data has the archives read that can be read without a thaw.
+	// Files are the single files that are verified.
+	Files []*Object
+	// Data has the archives and files read that can be read without a thaw.
 	Data     bool
 	Report   func(Damage) // of each, from one goroutine at a time
 	Progress func(n int64)
@@ -40,24 +44,30 @@ type Verified struct {
 	Files    int64 `json:"files"`  // in the lists
 	Read     int   `json:"read"`   // archives
 	Proved   int   `json:"proved"` // of those, archives whose hash is right
-	Bytes    int64 `json:"bytes"`  // of them
-	Cold     int   `json:"cold"`   // archives that were not read, being cold
+	Bytes    int64 `json:"bytes"`  // that were read
+	Cold     int   `json:"cold"`   // archives and single files that were not read, being cold
 	Damages  int   `json:"damages"`
 	Glued    int   `json:"glued"` // archives with several tars
+
+	Singles       int `json:"single_files"`
+	SinglesRead   int `json:"single_files_read"`
+	SinglesProved int `json:"single_files_proved"` // of those, files whose MD5 is right
 }
 
 // What is done about damage.
 const (
 	adviceAgain  = "Run `tarn tarball` on the folder again: it stores the archive, its hash and its list anew."
 	adviceOrphan = "Nothing needs it. Delete it, or put the archive back from an older version."
-	adviceCold   = "Limit the rule to keys that end in .tar.gz, thaw the object with `aws s3api restore-object`, and copy it onto itself in STANDARD."
+	adviceCold   = "Limit the rule to keys that end in .tar.gz. `tarn tarball thaw` asks for a copy that can be read, and the next `tarn tarball` stores it in STANDARD again."
+	adviceList   = "Delete it, and run `tarn tarball` on the folder again: it stores the list anew, and no archive for that."
+	adviceFile   = "Run `tarn tarball` on the file again: it stores it anew if the disk has another."
 	adviceRead   = "Restore what can be read; `tarn tarball list --versions` shows older versions."
 )
 
 // Verify compares what lies beside each archive with it. Without Data it reads no
 // archive.
 func (v Verifying) Verify(ctx context.Context) (*Verified, error) {
-	res := &Verified{Tarballs: len(v.Tarballs)}
+	res := &Verified{Tarballs: len(v.Tarballs), Singles: len(v.Files)}
 	report := v.Report
 	v.Report = func(d Damage) {
 		res.Damages++
@@ -81,7 +91,36 @@ func (v Verifying) Verify(ctx context.Context) (*Verified, error) {
 			return res, err
 		}
 	}
+	for _, o := range v.Files {
+		if !o.Readable() {
+			res.Cold++
+			continue
+		}
+		if err := v.readFile(ctx, o, res); err != nil {
+			return res, err
+		}
+	}
 	return res, nil
+}
+
+// readFile reads a single file, and compares it with its MD5 if anybody keeps that.
+func (v Verifying) readFile(ctx context.Context, o *Object, res *Verified) error {
+	in, err := inspectPlain(ctx, v.Storage, o)
+	if err != nil {
+		return err
+	}
+	proved, err := readPlain(ctx, v.Storage, o, knownSum(in), io.Discard, v.Progress)
+	if errors.Is(err, tarn.ErrDamaged) {
+		v.Report(Damage{Key: o.Key, Problem: err.Error(), Advice: adviceFile})
+	} else if err != nil {
+		return err
+	}
+	res.SinglesRead++
+	res.Bytes += o.Size
+	if proved {
+		res.SinglesProved++
+	}
+	return nil
 }
 
 // looked is what was found beside one archive.
@@ -129,8 +168,8 @@ func (v Verifying) look(ctx context.Context, t *Tarball) (l looked, err error) {
 	}
 	switch {
 	case len(t.Cooled) > 0:
-	case t.Stale:
-		damaged(key, "the .md5 or .txt beside it is older: the upload was interrupted, or the archive was overwritten", adviceAgain)
+	case t.OldSum || t.OldList:
+		damaged(key, t.Unproved()+": the upload was interrupted, or the archive was overwritten", adviceAgain)
 	case t.Sum == nil && t.List == nil:
 		damaged(key, "neither its .md5 nor its .txt is there: its upload was interrupted, or it is a single file of that name", adviceAgain)
 	case t.Sum == nil:
@@ -145,31 +184,48 @@ func (v Verifying) look(ctx context.Context, t *Tarball) (l looked, err error) {
 			return l, err
 		}
 	}
-	if t.List == nil {
-		return l, nil
+	if t.List != nil {
+		err = v.lookAtList(ctx, t, &l)
+	}
+	return l, err
+}
+
+// lookAtList reads the names that should be sorted.
+func (v Verifying) lookAtList(ctx context.Context, t *Tarball, l *looked) error {
+	damaged := func(problem string) {
+		l.damages = append(l.damages, Damage{Key: t.List.Key, Problem: problem, Advice: adviceList})
 	}
 	var last string
 	for name, err := range t.Names(ctx, v.Storage) {
+		if errors.Is(err, tarn.ErrDamaged) {
+			damaged(err.Error())
+			return nil
+		}
 		if err != nil {
-			return l, err
+			return err
 		}
 		if l.files > 0 && name <= last {
-			damaged(t.List.Key, fmt.Sprintf("%q does not come after %q: it is not the list that was stored", name, last), adviceAgain)
+			damaged(fmt.Sprintf("%q does not come after %q: it is not the list that was stored", name, last))
 			break
 		}
 		last = name
 		l.files++
 	}
 	if l.files == 0 {
-		damaged(t.List.Key, "it names no file", adviceAgain)
+		damaged("it names no file")
 	}
-	return l, nil
+	return nil
 }
 
 func (v Verifying) read(ctx context.Context, t *Tarball, res *Verified) error {
 	damages := 0
 	report := func(file, problem string) {
 		damages++
+		for _, side := range []*Object{t.Sum, t.List} {
+			if side != nil && file == "" && strings.Contains(problem, side.Key) {
+				return // which look has told
+			}
+		}
 		v.Report(Damage{Key: t.Body.Key, File: file, Problem: problem, Advice: adviceRead})
 	}
 	found, err := Reading{
@@ -197,7 +253,7 @@ func (v Verifying) read(ctx context.Context, t *Tarball, res *Verified) error {
 const parallel = 16
 
 // CountFiles counts the files in the lists of archives, by the order of those; -1
-// where there is no list.
+// where there is no list that can be read.
 func CountFiles(ctx context.Context, s storage.Storage, tarballs []*Tarball) ([]int64, error) {
 	counts := make([]int64, len(tarballs))
 	group, gctx := errgroup.WithContext(ctx)
@@ -208,6 +264,9 @@ func CountFiles(ctx context.Context, s storage.Storage, tarballs []*Tarball) ([]
 		}
 		group.Go(func() (err error) {
 			counts[i], err = countNames(gctx, t.Names(gctx, s))
+			if errors.Is(err, tarn.ErrDamaged) { // which verify tells
+				counts[i], err = -1, nil
+			}
 			return err
 		})
 	}

@@ -304,3 +304,32 @@ func TestObjectChangesWhileRead(t *testing.T) {
 		t.Errorf("read across the change: %v", err)
 	}
 }
+
+// An object that is damaged in the bucket comes damaged each time: one further
+// request shows that it was not the way here.
+func TestDamagedIsReadTwice(t *testing.T) {
+	_, faults, url := lab(t, s3lab.Config{})
+	s := open(t, config(url))
+	if _, err := s.Put(t.Context(), "key", bytes.NewReader(storagetest.Content(1, 100)), storage.PutOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	for flips, want := range map[int]error{1: nil, 100: tarn.ErrDamaged} {
+		gets := 0
+		faults.Choose(func(r s3lab.Record) s3lab.Kind {
+			if r.Method != "GET" {
+				return s3lab.NoFault
+			}
+			if gets++; gets > flips {
+				return s3lab.NoFault
+			}
+			return s3lab.FlipDownload
+		})
+		r, err := s.Get(t.Context(), "key", 0, -1)
+		if err == nil {
+			r.Close()
+		}
+		if !errors.Is(err, want) || gets != 2 {
+			t.Errorf("%d times damaged: %v after %d requests, want %v after 2", flips, err, gets, want)
+		}
+	}
+}

@@ -24,6 +24,11 @@ import (
 // read again. Larger ones show the damage at their end.
 const retryWhole = 1 << 20
 
+// damagedTries is how often an object is read that is not what its checksum says:
+// once more, since what one bit has changed on the way comes right then. What is
+// damaged in the bucket does not, however long one waits.
+const damagedTries = 2
+
 // Get implements storage.Storage. A reader whose body is cut goes on where it
 // was. An object that is read whole is compared with its checksum where the
 // server keeps one: tarn.ErrDamaged if it differs.
@@ -60,7 +65,7 @@ func (s *Storage) get(ctx context.Context, key string, offset, length int64) (io
 		if err == nil {
 			return io.NopCloser(bytes.NewReader(data)), nil
 		}
-		if !errors.Is(err, tarn.ErrDamaged) || attempt >= s.cfg.MaxAttempts {
+		if !errors.Is(err, tarn.ErrDamaged) || attempt >= min(damagedTries, s.cfg.MaxAttempts) {
 			return nil, err
 		}
 		if err := s.wait(ctx, attempt); err != nil {
