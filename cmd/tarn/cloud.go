@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/spf13/cobra"
 
@@ -47,6 +48,11 @@ func (c *clouds) account(ctx context.Context) (*cloud.Account, error) {
 	return cloud.Open(ctx, cloud.Config{
 		Profile: c.profile, Region: c.region, Endpoint: c.endpoint, Now: c.now, Logger: c.log,
 	})
+}
+
+// warn says what somebody should know, whatever the output is like.
+func (c *clouds) warn(format string, args ...any) {
+	fmt.Fprintf(c.stderr, "tarn: "+format+"\n", args...)
 }
 
 // agree asks a person, unless --yes was given. What happens if they say no is

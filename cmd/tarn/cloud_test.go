@@ -289,6 +289,7 @@ func TestNewcomers(t *testing.T) {
 		"<ResourceType>%s</ResourceType><Timestamp>2026-01-02T03:04:04Z</Timestamp><ResourceStatus>CREATE_FAILED</ResourceStatus><ResourceStatusReason>%s</ResourceStatusReason></member></StackEvents>"
 	executed := map[string]string{
 		"DescribeStacks": stack("REVIEW_IN_PROGRESS"), "GetTemplate": none, "CreateChangeSet": "<Id>arn:change</Id><StackId>arn:aws:cloudformation:us-east-1:1:stack/tarn/1</StackId>", "DescribeChangeSet": "<Status>CREATE_COMPLETE</Status>", "ExecuteChangeSet": " ",
+		"GetPolicy": "<Policy><DefaultVersionId>v1</DefaultVersionId></Policy>", "GetPolicyVersion": "<PolicyVersion><Document>{}</Document></PolicyVersion>",
 	}
 	with := func(m map[string]string, more ...string) map[string]string {
 		all := map[string]string{}
@@ -328,8 +329,8 @@ func TestNewcomers(t *testing.T) {
 		"a name that is none": {"http://127.0.0.1:1", nil, []string{"--stack", "my_stack"}, []string{`stack "my_stack"`, "--stack"}},
 		"too many machines":   {says(map[string]string{"GetTemplate": none, "DescribeStacks": none}), nil, []string{"--machine", "2"}, []string{"machine 2: the stack has 1 user", "--users 2"}},
 		"a replacement": {says(map[string]string{"GetTemplate": ours, "DescribeStacks": stack("CREATE_COMPLETE"), "CreateChangeSet": "<Id>arn:change</Id><StackId>arn:aws:cloudformation:us-east-1:1:stack/tarn/1</StackId>", "DeleteChangeSet": " ",
-			"DescribeStackResources": "<StackResources><member><LogicalResourceId>BackupBucket</LogicalResourceId><PhysicalResourceId>mine</PhysicalResourceId><ResourceType>AWS::S3::Bucket</ResourceType><Timestamp>2026-01-02T03:04:05Z</Timestamp><ResourceStatus>CREATE_COMPLETE</ResourceStatus></member></StackResources>",
-			"DescribeChangeSet":      "<Status>CREATE_COMPLETE</Status><Changes><member><ResourceChange><Action>Modify</Action><LogicalResourceId>BackupBucket</LogicalResourceId><ResourceType>AWS::S3::Bucket</ResourceType><Replacement>True</Replacement></ResourceChange></member></Changes>"}), nil, nil,
+			"ListStackResources": "<StackResourceSummaries><member><LogicalResourceId>BackupBucket</LogicalResourceId><PhysicalResourceId>mine</PhysicalResourceId><ResourceType>AWS::S3::Bucket</ResourceType><LastUpdatedTimestamp>2026-01-02T03:04:05Z</LastUpdatedTimestamp><ResourceStatus>CREATE_COMPLETE</ResourceStatus></member></StackResourceSummaries>",
+			"DescribeChangeSet":  "<Status>CREATE_COMPLETE</Status><Changes><member><ResourceChange><Action>Modify</Action><LogicalResourceId>BackupBucket</LogicalResourceId><ResourceType>AWS::S3::Bucket</ResourceType><Replacement>True</Replacement></ResourceChange></member></Changes>"}), nil, nil,
 			[]string{"the bucket mine would be replaced, and nobody has typed its name", "nothing was changed"}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -359,7 +360,7 @@ func TestCloudOffline(t *testing.T) {
 	if out := p.must("cloud", "template", "--kms", "--users", "2"); !strings.Contains(out, "Machine2:") || !strings.Contains(out, "AWS::KMS::Key") {
 		t.Error(out)
 	}
-	for _, kind := range []string{"backup", "restore", "machine", "prune", "deployer", "execution"} {
+	for _, kind := range []string{"backup", "restore", "machine", "prune", "deployer", "execution", "boundary"} {
 		out := p.must("cloud", "policy", "--"+kind, "--account", "123456789012", "--region", "eu-west-1", "--bucket", "my-bucket", "--prefix", "a/b")
 		if !json.Valid([]byte(out)) || !strings.Contains(out, "2012-10-17") {
 			t.Errorf("%s: %s", kind, out)

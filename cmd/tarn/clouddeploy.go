@@ -9,6 +9,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation/types"
 	"github.com/spf13/cobra"
 
+	"github.com/tarn-backup/tarn"
 	"github.com/tarn-backup/tarn/internal/cloud"
 	"github.com/tarn-backup/tarn/internal/machine"
 )
@@ -113,7 +114,11 @@ func (c *clouds) change(ctx context.Context, a *cloud.Account, p cloud.Proposal)
 	} else if err != nil {
 		return err
 	}
-	if err := c.gate(ctx, a, set); err != nil {
+	err = c.gate(ctx, a, set)
+	if err == nil {
+		err = c.bound(ctx, a)
+	}
+	if err != nil {
 		return errors.Join(err, a.Discard(context.WithoutCancel(ctx), set))
 	}
 	if err := c.freeUsers(ctx, a, set); err != nil {
@@ -123,6 +128,27 @@ func (c *clouds) change(ctx context.Context, a *cloud.Account, p cloud.Proposal)
 		return err
 	}
 	c.say("The stack %s is done", p.Stack)
+	return nil
+}
+
+// bound sees to it that the boundary of users and roles is there, without which
+// CloudFormation can make none.
+func (c *clouds) bound(ctx context.Context, a *cloud.Account) error {
+	place, err := c.place(ctx, a)
+	if err != nil {
+		return err
+	}
+	made, same, err := a.Bound(ctx, place)
+	switch {
+	case errors.Is(err, tarn.ErrDenied) && cloud.Permission(err) == "iam:CreatePolicy":
+		return hinted{fmt.Errorf("the boundary of the stack's users is not there yet: %w", err), "An administrator of the account makes it, once: `tarn cloud policy --boundary --apply --stack " + c.stack + "`."}
+	case err != nil:
+		return err
+	case made:
+		c.say("Made the policy %s, beyond which no user or role of the stack has rights", place.Boundary())
+	case !same:
+		c.warn("the policy %s is not what this version of tarn has: `tarn cloud policy --boundary --apply` makes it so", place.Boundary())
+	}
 	return nil
 }
 

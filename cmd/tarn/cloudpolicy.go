@@ -27,8 +27,14 @@ func newCloudPolicy(c *clouds) *cobra.Command {
 		Long: `policy prints the IAM policy that is just enough for one of those who have to do with the stack: the person who deploys,
 CloudFormation's execution role, and machines that back up, restore, do both, or prune.
 
-A deployer's key is as strong as the execution role: that role makes the users of machines, and their policies are what the template
-says. Who may deploy can so make a user with any rights. Keep that key off the machines that back up.
+A deployer's key is as strong as the execution role, which makes the users of machines and writes their policies. So that this gives no
+rights but over the stack's bucket, there is a permissions boundary (--boundary): users and roles of the stack have nothing beyond it,
+and the execution role can make none without it, nor take it off or change it. An administrator applies it once.
+
+Over the bucket itself that key has power: IAM can't tell a lifecycle that keeps old versions from one that deletes everything in a
+day, and the template needs one. plan and deploy ask for the bucket's name before a lifecycle deletes sooner, but who has the key need
+not use them. What holds against it is Object Lock (--object-lock): no lifecycle deletes a locked version. Keep the key off the
+machines that back up.
 
 The account's number is asked of AWS, unless --account and --region are given. --apply makes the policy in the account, or a new
 version of it; of the five versions that IAM keeps the oldest goes, if there is no room.` + "\n" + exitCodes,
@@ -39,6 +45,7 @@ version of it; of the five versions that IAM keeps the oldest goes, if there is 
 		cloud.Backup: "for a machine that only backs up", cloud.Restore: "for a machine that only gets files back",
 		cloud.Machine: "for a machine that does both, as the stack's users do", cloud.Prune: "for who may delete",
 		cloud.Deployer: "for the person who deploys", cloud.Execution: "for CloudFormation's execution role",
+		cloud.Boundary: "what users and roles of the stack may have at most: their permissions boundary",
 	}
 	var names []string
 	for _, kind := range cloud.Kinds {

@@ -18,6 +18,7 @@ import (
 // Condition, and takes names of operations for names of actions. So this
 // is written from AWS's documentation of how policies are evaluated: a Deny that
 // matches counts before anything, then an Allow, and without one nothing is allowed.
+// What the user's policy allows counts only if its boundary, if it has one, does so, too.
 // It fails the test at what it does not know.
 type iam struct {
 	t    *testing.T
@@ -26,6 +27,7 @@ type iam struct {
 
 	mu       sync.Mutex
 	identity []cloud.Statement // of the user's policy
+	boundary []cloud.Statement // of the user's permissions boundary; nil if it has none
 	bucket   []cloud.Statement // of the bucket's policy
 	used     map[string]bool   // actions that were asked for
 }
@@ -48,7 +50,7 @@ func (i *iam) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	i.mu.Lock()
 	i.used[a.action] = true
 	allowed := i.allowed(a)
-	lists := i.allowed(access{"s3:ListBucket", bucketOf(a.resource), map[string]string{"aws:SecureTransport": a.context["aws:SecureTransport"]}})
+	lists := i.allowed(access{"s3:ListBucket", bucketOf(a.resource), map[string]string{"aws:SecureTransport": a.context["aws:SecureTransport"], "aws:ResourceAccount": leastAccount}})
 	i.mu.Unlock()
 	if !allowed {
 		deny(w, r, fmt.Sprintf("User: arn:aws:iam::123456789012:user/machine is not authorized to perform: %s on resource: %q", a.action, a.resource))
@@ -92,7 +94,7 @@ func (i *iam) access(r *http.Request) access {
 	bucket, key, object := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
 	object = object && key != ""
 	q := r.URL.Query()
-	a := access{resource: "arn:aws:s3:::" + bucket, context: map[string]string{"aws:SecureTransport": fmt.Sprint(i.tls), "aws:RequestedRegion": "us-east-1"}}
+	a := access{resource: "arn:aws:s3:::" + bucket, context: map[string]string{"aws:SecureTransport": fmt.Sprint(i.tls), "aws:RequestedRegion": "us-east-1", "aws:ResourceAccount": leastAccount}}
 	if object {
 		a.resource += "/" + key
 	}
@@ -132,17 +134,20 @@ func (i *iam) access(r *http.Request) access {
 
 // allowed evaluates the policies.
 func (i *iam) allowed(a access) bool {
-	allow := false
-	for _, s := range append(slices.Clone(i.identity), i.bucket...) {
-		if !i.matches(s, a) {
-			continue
+	own, denied := i.says(i.identity, a)
+	most, denies := i.says(i.boundary, a)
+	bucket, refused := i.says(i.bucket, a)
+	return !denied && !denies && !refused && (own && (most || i.boundary == nil) || bucket)
+}
+
+// says is what one policy says of a request.
+func (i *iam) says(list []cloud.Statement, a access) (allows, denies bool) {
+	for _, s := range list {
+		if i.matches(s, a) {
+			allows, denies = allows || s.Effect == "Allow", denies || s.Effect == "Deny"
 		}
-		if s.Effect == "Deny" {
-			return false
-		}
-		allow = true
 	}
-	return allow
+	return allows, denies
 }
 
 func (i *iam) matches(s cloud.Statement, a access) bool {

@@ -116,7 +116,7 @@ func TestStates(t *testing.T) {
 		"CREATE_IN_PROGRESS": cloud.ErrUnderWay, "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS": cloud.ErrUnderWay, "DELETE_IN_PROGRESS": cloud.ErrUnderWay,
 		"UPDATE_ROLLBACK_FAILED": cloud.ErrStuck, "ROLLBACK_FAILED": cloud.ErrStuck, "DELETE_FAILED": cloud.ErrStuck,
 	} {
-		a, _ := answering(t, map[string][]string{"DescribeStacks": {stackIn(status)}, "DescribeStackResources": {"<StackResources/>"}})
+		a, _ := answering(t, map[string][]string{"DescribeStacks": {stackIn(status)}, "ListStackResources": {"<StackResourceSummaries/>"}})
 		s, err := a.Stack(t.Context(), "tarn")
 		if err != nil {
 			t.Fatal(err)

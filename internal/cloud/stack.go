@@ -46,16 +46,19 @@ func (a *Account) Stack(ctx context.Context, name string) (*Stack, error) {
 	if err != nil {
 		return nil, err
 	}
-	out, err := a.CloudFormation.DescribeStackResources(ctx, &cloudformation.DescribeStackResourcesInput{StackName: &name})
-	if err != nil {
-		return nil, fmt.Errorf("listing what the stack %s has: %w", name, explain(err))
-	}
-	for _, r := range out.StackResources {
-		if r.ResourceStatus == types.ResourceStatusDeleteComplete || r.PhysicalResourceId == nil {
-			continue // of an attempt that was rolled back
+	// Not DescribeStackResources, which tells of the first hundred only.
+	for pages := cloudformation.NewListStackResourcesPaginator(a.CloudFormation, &cloudformation.ListStackResourcesInput{StackName: &name}); pages.HasMorePages(); {
+		out, err := pages.NextPage(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("listing what the stack %s has: %w", name, explain(err))
 		}
-		id := aws.ToString(r.LogicalResourceId)
-		s.Resources[id] = Resource{id, aws.ToString(r.PhysicalResourceId), aws.ToString(r.ResourceType), r.ResourceStatus}
+		for _, r := range out.StackResourceSummaries {
+			if r.ResourceStatus == types.ResourceStatusDeleteComplete || aws.ToString(r.PhysicalResourceId) == "" {
+				continue // of an attempt that was rolled back
+			}
+			id := aws.ToString(r.LogicalResourceId)
+			s.Resources[id] = Resource{id, aws.ToString(r.PhysicalResourceId), aws.ToString(r.ResourceType), r.ResourceStatus}
+		}
 	}
 	return s, nil
 }

@@ -92,7 +92,7 @@ func (o Options) KeptDays() int64 {
 var stackTemplate string
 
 var templates = template.Must(template.New("stack").Funcs(template.FuncMap{
-	"quote": strconv.Quote, "statements": yamlStatements,
+	"quote": strconv.Quote, "scalar": yamlScalar, "statements": yamlStatements,
 }).Parse(stackTemplate))
 
 // Template returns the CloudFormation template of a stack, in YAML.
@@ -102,16 +102,16 @@ func (o Options) Template() (string, error) {
 	}
 	v := struct {
 		Options
-		BucketID, BucketPolicyID, KeyID, AdminRoleID, BudgetID, StackTag, MachinePolicyID string
-		Days                                                                              int64
-		DaysWhy                                                                           string
-		Machines                                                                          []struct{ ID string }
+		BucketID, BucketPolicyID, KeyID, AdminRoleID, BudgetID, StackTag, MachinePolicyID, Boundary string
+		Days                                                                                        int64
+		DaysWhy                                                                                     string
+		Machines                                                                                    []struct{ ID string }
 
 		BucketPolicy, KeyPolicy, MachinePolicy, AssumePolicy, PrunePolicy []Statement
 	}{
 		Options: o, BucketID: BucketID, BucketPolicyID: bucketPolicyID, KeyID: keyID, AdminRoleID: adminRoleID, BudgetID: budgetID, StackTag: stackTag,
-		MachinePolicyID: machinePolicyID,
-		Days:            o.KeptDays(), BucketPolicy: bucketPolicy(), KeyPolicy: keyPolicy(), AssumePolicy: assumePolicy(),
+		MachinePolicyID: machinePolicyID, Boundary: o.place().Boundary(),
+		Days: o.KeptDays(), BucketPolicy: bucketPolicy(), KeyPolicy: keyPolicy(), AssumePolicy: assumePolicy(),
 	}
 	if v.Days > keptDays {
 		v.DaysWhy = fmt.Sprintf(" # which %s bills in any case", o.Class)

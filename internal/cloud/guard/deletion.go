@@ -28,13 +28,13 @@ func deletion(ctx context.Context, api API, stack string) (*Plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	out, err := api.DescribeStackResources(ctx, &cloudformation.DescribeStackResourcesInput{StackName: &stack})
+	all, err := resources(ctx, api, stack)
 	if err != nil {
 		return nil, err
 	}
 	p := &Plan{Stack: stack}
-	for _, r := range out.StackResources {
-		if r.ResourceStatus == types.ResourceStatusDeleteComplete || r.PhysicalResourceId == nil {
+	for _, r := range all {
+		if r.ResourceStatus == types.ResourceStatusDeleteComplete || aws.ToString(r.PhysicalResourceId) == "" {
 			continue // of an attempt that was rolled back
 		}
 		c := Change{Action: Removed, Type: aws.ToString(r.ResourceType), ID: aws.ToString(r.LogicalResourceId), Name: *r.PhysicalResourceId}

@@ -63,10 +63,10 @@ func TestDocumented(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			api := answering(t, map[string]string{
-				"DescribeStacks":         "<Stacks><member><StackName>s</StackName><StackId>arn:aws:cloudformation:us-east-1:1:stack/s/1</StackId><StackStatus>CREATE_COMPLETE</StackStatus><CreationTime>2026-01-02T03:04:05Z</CreationTime></member></Stacks>",
-				"DescribeStackResources": "<StackResources/>",
-				"GetTemplate":            "<TemplateBody>" + template + "</TemplateBody>",
-				"DescribeChangeSet":      "<Status>CREATE_COMPLETE</Status><Changes>" + test.changes + "</Changes>",
+				"DescribeStacks":     "<Stacks><member><StackName>s</StackName><StackId>arn:aws:cloudformation:us-east-1:1:stack/s/1</StackId><StackStatus>CREATE_COMPLETE</StackStatus><CreationTime>2026-01-02T03:04:05Z</CreationTime></member></Stacks>",
+				"ListStackResources": "<StackResourceSummaries/>",
+				"GetTemplate":        "<TemplateBody>" + template + "</TemplateBody>",
+				"DescribeChangeSet":  "<Status>CREATE_COMPLETE</Status><Changes>" + test.changes + "</Changes>",
 			})
 			plan, err := lookAt(t.Context(), api, test.new)
 			if err != nil {

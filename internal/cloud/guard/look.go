@@ -17,7 +17,7 @@ import (
 // API is what of CloudFormation the guard asks. *cloudformation.Client is one.
 type API interface {
 	DescribeStacks(context.Context, *cloudformation.DescribeStacksInput, ...func(*cloudformation.Options)) (*cloudformation.DescribeStacksOutput, error)
-	DescribeStackResources(context.Context, *cloudformation.DescribeStackResourcesInput, ...func(*cloudformation.Options)) (*cloudformation.DescribeStackResourcesOutput, error)
+	ListStackResources(context.Context, *cloudformation.ListStackResourcesInput, ...func(*cloudformation.Options)) (*cloudformation.ListStackResourcesOutput, error)
 	GetTemplate(context.Context, *cloudformation.GetTemplateInput, ...func(*cloudformation.Options)) (*cloudformation.GetTemplateOutput, error)
 }
 
@@ -134,13 +134,23 @@ func carry(old map[string]string, new Side) map[string]string {
 }
 
 func physicalNames(ctx context.Context, api API, stack string) (map[string]string, error) {
-	out, err := api.DescribeStackResources(ctx, &cloudformation.DescribeStackResourcesInput{StackName: &stack})
-	if err != nil {
-		return nil, err
-	}
+	all, err := resources(ctx, api, stack)
 	list := map[string]string{}
-	for _, r := range out.StackResources {
+	for _, r := range all {
 		list[aws.ToString(r.LogicalResourceId)] = aws.ToString(r.PhysicalResourceId)
+	}
+	return list, err
+}
+
+// resources lists what a stack has, all pages of it: DescribeStackResources tells
+// of the first hundred only.
+func resources(ctx context.Context, api API, stack string) (list []types.StackResourceSummary, err error) {
+	for pages := cloudformation.NewListStackResourcesPaginator(api, &cloudformation.ListStackResourcesInput{StackName: &stack}); pages.HasMorePages(); {
+		out, err := pages.NextPage(ctx)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, out.StackResourceSummaries...)
 	}
 	return list, nil
 }
