@@ -110,3 +110,30 @@ func TestCloudBoundary(t *testing.T) {
 		t.Errorf("apply: %d\n%s", code, said)
 	}
 }
+
+// TestCloudSooner: a lifecycle that deletes sooner takes the bucket's name, typed,
+// from deploy as from plan; --yes does not do.
+func TestCloudSooner(t *testing.T) {
+	p := newPlanner(t)
+	if code, said := p.typed("", "cloud", "deploy", "--yes", "--only-stack"); code != exitDone {
+		t.Fatalf("%d\n%s", code, said)
+	}
+	bucket := strings.TrimSpace(p.cli("cloudformation", "describe-stack-resource", "--stack-name", "tarn", "--logical-resource-id", "BackupBucket", "--query", "StackResourceDetail.PhysicalResourceId", "--output", "text"))
+	deployed := func() string { return p.cli("cloudformation", "get-template", "--stack-name", "tarn", "--output", "text") }
+	less := []string{"cloud", "deploy", "--yes", "--only-stack", "--storage-class", "STANDARD"} // 30 days of old versions, not 180
+	for _, wrong := range []string{"", "y\n", "yes\n", "BackupBucket\n"} {
+		if code, said := p.typed(wrong, less...); code != exitFailed || !strings.Contains(said, "would be deleted after 30 days (now: 180 days)") || !strings.Contains(said, "delete what is in it sooner") || !strings.Contains(said, "nothing was changed") {
+			t.Errorf("%q: %d\n%s", wrong, code, said)
+		}
+	}
+	if !strings.Contains(deployed(), "180") {
+		t.Error("what was refused is done")
+	}
+	p.write("empty.yaml", strings.Replace(deployed(), "      LifecycleConfiguration:\n        Rules:\n", "      LifecycleConfiguration:\n        Rules:\n          - Status: Enabled\n            ExpirationInDays: 1\n", 1))
+	if code, said := p.typed("", "cloud", "plan", "--template", "empty.yaml", "--execute", "--yes"); code != exitFailed || !strings.Contains(said, "objects would be deleted after 1 day (now: never)") || !strings.Contains(said, "nobody has typed its name") {
+		t.Errorf("plan: %d\n%s", code, said)
+	}
+	if code, said := p.typed(bucket+"\n", less...); code != exitDone || strings.Contains(deployed(), "180") {
+		t.Errorf("with its name typed: %d\n%s", code, said)
+	}
+}
