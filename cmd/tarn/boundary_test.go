@@ -119,7 +119,9 @@ func TestCloudSooner(t *testing.T) {
 		t.Fatalf("%d\n%s", code, said)
 	}
 	bucket := strings.TrimSpace(p.cli("cloudformation", "describe-stack-resource", "--stack-name", "tarn", "--logical-resource-id", "BackupBucket", "--query", "StackResourceDetail.PhysicalResourceId", "--output", "text"))
-	deployed := func() string { return p.cli("cloudformation", "get-template", "--stack-name", "tarn", "--output", "text") }
+	deployed := func() string {
+		return p.cli("cloudformation", "get-template", "--stack-name", "tarn", "--output", "text")
+	}
 	less := []string{"cloud", "deploy", "--yes", "--only-stack", "--storage-class", "STANDARD"} // 30 days of old versions, not 180
 	for _, wrong := range []string{"", "y\n", "yes\n", "BackupBucket\n"} {
 		if code, said := p.typed(wrong, less...); code != exitFailed || !strings.Contains(said, "would be deleted after 30 days (now: 180 days)") || !strings.Contains(said, "delete what is in it sooner") || !strings.Contains(said, "nothing was changed") {

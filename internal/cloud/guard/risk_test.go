@@ -43,7 +43,7 @@ func TestRisks(t *testing.T) {
 		"open by default": {bucket("", shut), bucket("", ""), "~ changed: bucket B: PublicAccessBlockConfiguration",
 			[]string{"BlockPublicAcls", "BlockPublicPolicy", "IgnorePublicAcls", "RestrictPublicBuckets"}},
 		"versions end": {bucket("", "VersioningConfiguration: {Status: Enabled}"), bucket("", "VersioningConfiguration: {Status: Suspended}"), "~ changed: bucket B: VersioningConfiguration", []string{"versions end"}},
-		"shut": {bucket("", ""), bucket("", shut), "~ changed: bucket B: PublicAccessBlockConfiguration", nil},
+		"shut":         {bucket("", ""), bucket("", shut), "~ changed: bucket B: PublicAccessBlockConfiguration", nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := judge(t, test.old, test.new, nil)
