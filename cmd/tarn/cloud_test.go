@@ -142,6 +142,13 @@ func TestCloudLife(t *testing.T) {
 	if len(none) != 0 || strings.Contains(last, "tarn-tarn") {
 		t.Errorf("after the end:\n%s", last)
 	}
+	// No backup goes anywhere else in silence.
+	if code, _, errs := h.run("backup", "src"); code != exitFailed || !strings.Contains(errs, "its stack tarn was removed") || !strings.Contains(errs, "`tarn cloud deploy` makes") {
+		t.Errorf("backup after the end: %d %s", code, errs)
+	}
+	if _, err := os.Stat(h.path("home", "data")); !notExist(err) {
+		t.Errorf("a local repository was made: %v", err)
+	}
 	// The bucket and the backup are there yet, for who may read them.
 	if out := h.mustDo("-r", status.Repository, "snapshots"); strings.Count(out, "src") < 2 {
 		t.Errorf("snapshots: %s", out)
@@ -152,6 +159,9 @@ func TestCloudLife(t *testing.T) {
 	if secrets = append(append(secrets, more...), "deployersecret"); len(secrets) != 4 {
 		t.Errorf("%d secrets", len(secrets))
 	}
+	// A new stack takes the place of the old one.
+	h.mustDo("cloud", "deploy", "--yes", "--storage-class", "STANDARD")
+	h.mustDo("backup", "src")
 	for _, secret := range secrets {
 		if strings.Contains(h.text.String(), secret) {
 			t.Errorf("a secret was printed")
@@ -320,7 +330,9 @@ func TestNewcomers(t *testing.T) {
 		"a permission of CloudFormation": {says(with(executed, "DescribeStackEvents", fmt.Sprintf(failed, "Machine1", "AWS::IAM::User", "User: u is not authorized to perform: iam:CreateUser on resource: y"))), nil, nil,
 			[]string{"Machine1 (AWS::IAM::User)", "can allow iam:CreateUser", "tarn cloud destroy"}},
 		"what could not be made": {says(map[string]string{"GetTemplate": ours, "DescribeStacks": stack("ROLLBACK_COMPLETE")}), nil, nil, []string{"ROLLBACK_COMPLETE", "`tarn cloud destroy`"}},
-		"under way":              {says(map[string]string{"GetTemplate": ours, "DescribeStacks": stack("UPDATE_IN_PROGRESS")}), nil, nil, []string{"UPDATE_IN_PROGRESS", "Wait until"}},
+		"under way":              {says(map[string]string{"GetTemplate": ours, "DescribeStacks": stack("CREATE_COMPLETE") + "||" + stack("CREATE_COMPLETE") + "||" + stack("UPDATE_IN_PROGRESS")}), nil, nil, []string{"UPDATE_IN_PROGRESS", "Wait until"}},
+		"a region that is none":  {"http://127.0.0.1:1", nil, []string{"--region", "evil.example.org/"}, []string{"want a name like eu-central-1", "--region"}},
+		"a role that is none":    {"http://127.0.0.1:1", nil, []string{"--role", "admin"}, []string{"want its ARN", "tarn cloud bootstrap"}},
 		"stuck":                  {says(map[string]string{"GetTemplate": ours, "DescribeStacks": stack("UPDATE_ROLLBACK_FAILED")}), nil, nil, []string{"UPDATE_ROLLBACK_FAILED", "CloudFormation console"}},
 		"a name that is taken": {says(with(executed, "DescribeStackEvents", fmt.Sprintf(failed, "CostAlarm", "AWS::Budgets::Budget", "tarn-cost already exists"))), nil, nil,
 			[]string{"tarn-cost already exists", "tarn cloud destroy"}},

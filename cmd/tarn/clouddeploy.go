@@ -5,11 +5,8 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/cloudformation/types"
 	"github.com/spf13/cobra"
 
-	"github.com/tarn-backup/tarn"
 	"github.com/tarn-backup/tarn/internal/cloud"
 	"github.com/tarn-backup/tarn/internal/machine"
 )
@@ -48,6 +45,9 @@ On a further machine, deploy with --users 2 --machine 2. Nothing that holds data
 }
 
 func (c *clouds) deploy(ctx context.Context, f deployFlags) error {
+	if err := cloud.CheckRole(f.role); err != nil {
+		return hinted{err, "`tarn cloud bootstrap --json` prints the ARN of the one that it makes."}
+	}
 	a, err := c.account(ctx)
 	if err != nil {
 		return err
@@ -57,6 +57,9 @@ func (c *clouds) deploy(ctx context.Context, f deployFlags) error {
 		return err
 	}
 	c.say("Account %s, region %s, as %s", who.Account, a.Region, who.ARN)
+	if err := c.settle(ctx, a); err != nil {
+		return err
+	}
 	o, err := c.wanted(ctx, a, f)
 	if err != nil {
 		return err
@@ -98,7 +101,11 @@ func (c *clouds) wanted(ctx context.Context, a *cloud.Account, f deployFlags) (c
 	if !ok {
 		return o, hinted{fmt.Errorf("stack %s: tarn has not made it", c.stack), "Name another one by --stack: this one would lose what it has."}
 	}
-	if o, err = f.stack.over(has, f.given); err == nil && o.Prefix != has.Prefix {
+	o, err = f.stack.over(has, f.given)
+	if err == nil {
+		c.warnOfClass(has, o)
+	}
+	if err == nil && o.Prefix != has.Prefix {
 		err = hinted{fmt.Errorf("stack %s: its prefix is %s, and to make it %s would cut every machine off from its repository", c.stack, has.Prefix, o.Prefix),
 			fmt.Sprintf("Leave --prefix %s as it is, or make another stack for the other one: --stack NAME --prefix %s.", has.Prefix, o.Prefix)}
 	}
@@ -114,55 +121,22 @@ func (c *clouds) change(ctx context.Context, a *cloud.Account, p cloud.Proposal)
 	} else if err != nil {
 		return err
 	}
+	users := goingUsers(set)
 	err = c.gate(ctx, a, set)
+	if err == nil {
+		err = c.letUsersGo(ctx, a, users)
+	}
 	if err == nil {
 		err = c.bound(ctx, a)
 	}
 	if err != nil {
 		return errors.Join(err, a.Discard(context.WithoutCancel(ctx), set))
 	}
-	if err := c.freeUsers(ctx, a, set); err != nil {
-		return err
-	}
-	if err := a.Execute(ctx, set, c.tell); err != nil {
+	free := func(ctx context.Context) error { return c.freeUsers(ctx, a, users) }
+	if err := a.Execute(ctx, set, free, c.tell); err != nil {
 		return err
 	}
 	c.say("The stack %s is done", p.Stack)
-	return nil
-}
-
-// bound sees to it that the boundary of users and roles is there, without which
-// CloudFormation can make none.
-func (c *clouds) bound(ctx context.Context, a *cloud.Account) error {
-	place, err := c.place(ctx, a)
-	if err != nil {
-		return err
-	}
-	made, same, err := a.Bound(ctx, place)
-	switch {
-	case errors.Is(err, tarn.ErrDenied) && cloud.Permission(err) == "iam:CreatePolicy":
-		return hinted{fmt.Errorf("the boundary of the stack's users is not there yet: %w", err), "An administrator of the account makes it, once: `tarn cloud policy --boundary --apply --stack " + c.stack + "`."}
-	case err != nil:
-		return err
-	case made:
-		c.say("Made the policy %s, beyond which no user or role of the stack has rights", place.Boundary())
-	case !same:
-		c.warn("the policy %s is not what this version of tarn has: `tarn cloud policy --boundary --apply` makes it so", place.Boundary())
-	}
-	return nil
-}
-
-// freeUsers removes the access keys of users that are to be removed, since
-// CloudFormation, which has not made the keys, can't remove the users else.
-func (c *clouds) freeUsers(ctx context.Context, a *cloud.Account, set *cloud.ChangeSet) error {
-	for _, change := range set.Changes {
-		if change.Action != types.ChangeActionRemove || aws.ToString(change.ResourceType) != "AWS::IAM::User" || change.PhysicalResourceId == nil {
-			continue
-		}
-		if err := a.RemoveKeys(ctx, *change.PhysicalResourceId); err != nil {
-			return err
-		}
-	}
 	return nil
 }
 
@@ -188,7 +162,7 @@ func (c *clouds) setUp(ctx context.Context, a *cloud.Account, s *cloud.Stack, o 
 		return err
 	}
 	location := schemeS3 + bucket + "/" + o.Prefix
-	used, err := c.remembers(dirs, location, machine.Access{Profile: c.profileName(n), Region: a.Region, Endpoint: a.Endpoint()})
+	used, err := c.remembers(dirs, location, machine.Access{Profile: c.profileName(n), Region: a.Region, Endpoint: a.Endpoint(), Stack: c.stack})
 	if err != nil {
 		return err
 	}
@@ -207,14 +181,14 @@ func (c *clouds) setUp(ctx context.Context, a *cloud.Account, s *cloud.Stack, o 
 }
 
 // remembers writes the settings. Whoever has a repository already goes on with it
-// where none is named.
+// where none is named, unless it is of a stack that was removed.
 func (c *clouds) remembers(dirs machine.Dirs, location string, access machine.Access) (used bool, err error) {
 	local, err := exists(dirs.DefaultRepository())
 	if err != nil {
 		return false, err
 	}
 	err = dirs.ChangeSettings(func(s *machine.Settings) {
-		if s.Repository == "" && !local {
+		if s.Repository == "" && !local || s.Storages[s.Repository].Gone != "" {
 			s.Repository = location
 		}
 		used = s.Repository == location

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 
 	"github.com/spf13/cobra"
@@ -12,7 +11,6 @@ import (
 	"github.com/tarn-backup/tarn"
 	"github.com/tarn-backup/tarn/internal/cloud"
 	"github.com/tarn-backup/tarn/internal/cloud/guard"
-	"github.com/tarn-backup/tarn/internal/machine"
 )
 
 func newCloudDestroy(c *clouds) *cobra.Command {
@@ -37,8 +35,14 @@ func (c *clouds) destroy(ctx context.Context) error {
 		return err
 	}
 	s, err := a.Stack(ctx, c.stack)
+	if errors.Is(err, cloud.ErrNoStack) {
+		return c.forgetGone(a, err)
+	}
 	if err != nil {
 		return err
+	}
+	if s.Planned() {
+		return c.destroyPlanned(ctx, a, s)
 	}
 	plan, err := c.whatGoes(ctx, a)
 	if err != nil {
@@ -62,12 +66,16 @@ func (c *clouds) destroy(ctx context.Context) error {
 			return err
 		}
 	}
+	if err := c.markGone(a); err != nil {
+		return err
+	}
 	if err := a.Delete(ctx, s, c.tell); err != nil {
 		return err
 	}
-	if err := c.forget(s, list); err != nil {
+	if err := c.forget(a, s, list); err != nil {
 		return err
 	}
+	c.sayBoundaryStays(ctx, a)
 	if c.json {
 		return c.printJSON(map[string]any{"type": "destroyed", "stack": s.Name, "kept_bucket": keptBucket(plan, s)})
 	}
@@ -204,42 +212,4 @@ func (c *clouds) monthOf(w *cloud.Weight, a *cloud.Account, bucket string) (stri
 		return "", err
 	}
 	return fmt.Sprintf("%s a month", bill.Total), nil
-}
-
-// forget removes what this machine has of a stack that is gone: keys that no longer
-// work, and the settings that lead to them. The repository's identity stays.
-func (c *clouds) forget(s *cloud.Stack, list []machineState) error {
-	file, err := machine.AWSCredentials(c.getenv)
-	if err != nil {
-		return err
-	}
-	gone := map[string]bool{}
-	for _, m := range list {
-		if m.mine == "" {
-			continue
-		}
-		if err := file.Remove(c.profileName(m.n)); err != nil {
-			return err
-		}
-		gone[c.profileName(m.n)] = true
-	}
-	dirs, err := machine.UserDirs(c.getenv)
-	if err != nil || len(gone) == 0 {
-		return err
-	}
-	err = dirs.ChangeSettings(func(settings *machine.Settings) {
-		for _, location := range slices.Collect(maps.Keys(settings.Storages)) {
-			if !gone[settings.Storages[location].Profile] {
-				continue
-			}
-			delete(settings.Storages, location)
-			if settings.Repository == location {
-				settings.Repository = ""
-			}
-		}
-	})
-	if err == nil {
-		c.say("Removed the profiles of the stack %s from %s", s.Name, file)
-	}
-	return err
 }

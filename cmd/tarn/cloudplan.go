@@ -65,7 +65,13 @@ func (c *clouds) plan(ctx context.Context, f planFlags) error {
 	if f.template == "" && f.execute {
 		return hinted{errors.New("--execute wants --template"), "`tarn cloud deploy` plans tarn's own template, and carries it out."}
 	}
-	// A stack that tarn has not made may have any name.
+	check := cloud.CheckStack
+	if f.template != "" {
+		check = cloud.CheckAnyStack
+	}
+	if err := errors.Join(check(c.stack), cloud.CheckRole(f.role)); err != nil {
+		return hinted{err, "Name the stack with --stack, and the role by its ARN with --role."}
+	}
 	a, err := cloud.Open(ctx, cloud.Config{Profile: c.profile, Region: c.region, Endpoint: c.endpoint, Now: c.now, Logger: c.log})
 	if err != nil {
 		return err
@@ -188,7 +194,7 @@ func (c *clouds) carryOut(ctx context.Context, a *cloud.Account, set *cloud.Chan
 	if err := c.consent(plan, yes); err != nil {
 		return errors.Join(err, a.Discard(context.WithoutCancel(ctx), set))
 	}
-	if err := a.Execute(ctx, set, c.tell); err != nil {
+	if err := a.Execute(ctx, set, nil, c.tell); err != nil {
 		return err
 	}
 	c.say("stack %s: done", set.Stack)

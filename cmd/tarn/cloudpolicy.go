@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"errors"
+	"fmt"
 
 	"github.com/spf13/cobra"
 
@@ -121,8 +123,17 @@ func (c *clouds) policyPlace(ctx context.Context, f policyFlags) (place cloud.Pl
 	if err := cloud.CheckQualifier(f.qualifier); err != nil {
 		return place, nil, err
 	}
+	if f.account != "" {
+		err = cloud.CheckAccount(f.account)
+	}
+	if f.bucket != "" {
+		err = errors.Join(err, checkBucket(f.bucket))
+	}
+	if err != nil {
+		return place, nil, err
+	}
 	if f.account != "" && c.region != "" && !f.apply {
-		if err := cloud.CheckStack(c.stack); err != nil {
+		if err := errors.Join(cloud.CheckStack(c.stack), cloud.CheckRegion(c.region)); err != nil {
 			return place, nil, err
 		}
 		place = cloud.NewPlace(c.region, f.account, c.stack)
@@ -134,10 +145,16 @@ func (c *clouds) policyPlace(ctx context.Context, f policyFlags) (place cloud.Pl
 			return place, nil, err
 		}
 	}
+	if f.account != "" && place.Account != f.account {
+		return place, nil, hinted{fmt.Errorf("account %s: the credentials are of account %s", f.account, place.Account), "Leave --account out, or name a profile of that account by --profile."}
+	}
+	if err := cloud.CheckKey(f.key, place.Region); err != nil {
+		return place, nil, err
+	}
 	place.Prefix, place.Key, place.Qualifier = f.prefix, f.key, f.qualifier
 	if f.bucket == "" {
 		return place, a, nil
 	}
 	place.Bucket = "arn:" + place.Partition + ":s3:::" + f.bucket
-	return place, a, checkBucket(f.bucket)
+	return place, a, nil
 }

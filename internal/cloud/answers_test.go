@@ -208,7 +208,7 @@ func TestFollow(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			a, _ := answering(t, map[string][]string{"DescribeStacks": {stackIn("UPDATE_IN_PROGRESS")}, "ExecuteChangeSet": {""}, "DescribeStackEvents": test.looks})
 			var told []string
-			err := a.Execute(t.Context(), &cloud.ChangeSet{ID: "arn:change", Stack: "tarn", StackID: stackARN}, func(e cloud.Event) { told = append(told, string(e.Status)) })
+			err := a.Execute(t.Context(), &cloud.ChangeSet{ID: "arn:change", Stack: "tarn", StackID: stackARN}, nil, func(e cloud.Event) { told = append(told, string(e.Status)) })
 			if strings.Join(told, " ") != test.told {
 				t.Errorf("told %v", told)
 			}

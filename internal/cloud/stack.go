@@ -63,6 +63,11 @@ func (a *Account) Stack(ctx context.Context, name string) (*Stack, error) {
 	return s, nil
 }
 
+// Find describes a stack without its resources; ErrNoStack if there is none.
+func (a *Account) Find(ctx context.Context, name string) (*Stack, error) {
+	return a.describe(ctx, name)
+}
+
 // describe describes a stack without its resources. Name may be an id, which
 // is how a stack is found that has been deleted.
 func (a *Account) describe(ctx context.Context, name string) (*Stack, error) {
@@ -83,6 +88,22 @@ func (a *Account) describe(ctx context.Context, name string) (*Stack, error) {
 		Name: aws.ToString(s.StackName), ID: aws.ToString(s.StackId), Status: s.StackStatus, Reason: aws.ToString(s.StackStatusReason),
 		Role: aws.ToString(s.RoleARN), Created: aws.ToTime(s.CreationTime), Updated: aws.ToTime(s.LastUpdatedTime), Resources: map[string]Resource{},
 	}, nil
+}
+
+// UnderWay reports whether CloudFormation is changing the stack.
+func (s *Stack) UnderWay() bool {
+	return s.Status != types.StackStatusReviewInProgress && strings.HasSuffix(string(s.Status), "_IN_PROGRESS")
+}
+
+// Planned reports whether the stack is but a name with a change set.
+func (s *Stack) Planned() bool { return s.Status == types.StackStatusReviewInProgress }
+
+// ended is the status of a stack that was found out to be at rest; "" for none.
+func (s *Stack) ended() types.StackStatus {
+	if s == nil {
+		return ""
+	}
+	return s.Status
 }
 
 // Changeable says whether a stack takes a change set, and if not, why.
