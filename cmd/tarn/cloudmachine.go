@@ -4,11 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 
 	"github.com/tarn-backup/tarn"
-	"github.com/tarn-backup/tarn/internal/archive"
 	"github.com/tarn-backup/tarn/internal/cloud"
 	"github.com/tarn-backup/tarn/internal/machine"
 )
@@ -110,12 +108,10 @@ func (c *clouds) firstCheck(ctx context.Context, dirs machine.Dirs, location str
 	}
 	access := settings.Storages[location]
 	mine.repo, mine.profile, mine.region, mine.endpoint = location, access.Profile, access.Region, access.Endpoint
-	opened, err := mine.create(ctx, dirs, location, initFlags{class: string(o.Class), compression: archive.Auto.String()})
-	if errors.Is(err, fs.ErrExist) {
-		if opened, err = mine.open(ctx); errors.Is(err, tarn.ErrNoIdentity) {
-			return hinted{fmt.Errorf("opening the repository of the other machines: %w", err),
-				"Copy the identity file of a machine that has it into " + dirs.Config + "/identities, and run the same command again."}
-		}
+	opened, err := mine.openOrCreate(ctx, true, false, string(o.Class))
+	if errors.Is(err, tarn.ErrNoIdentity) {
+		return hinted{fmt.Errorf("opening the repository of the other machines: %w", err),
+			"Copy the identity file of a machine that has it into " + dirs.Config + "/identities, and run the same command again."}
 	}
 	if err != nil {
 		return err

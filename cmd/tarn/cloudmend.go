@@ -16,14 +16,22 @@ import (
 // undone, by the next run.
 
 // settle waits until a stack is at rest that is being changed: as a rule by a run
-// that was interrupted, after which CloudFormation goes on by itself.
+// that was interrupted, after which CloudFormation goes on by itself. Of one that
+// has got no further than a plan, the name and the plan are removed.
 func (c *clouds) settle(ctx context.Context, a *cloud.Account) error {
 	s, err := a.Find(ctx, c.stack)
 	if errors.Is(err, cloud.ErrNoStack) {
 		return nil
 	}
-	if err != nil || !s.UnderWay() {
+	if err != nil {
 		return err
+	}
+	if s.Planned() {
+		c.say("The stack %s was planned and never made: removing what is left of that", c.stack)
+		return a.Delete(ctx, s, c.tell)
+	}
+	if !s.UnderWay() {
+		return nil
 	}
 	c.say("The stack %s is being changed already (%s): waiting for that to end", c.stack, s.Status)
 	return a.Follow(ctx, s, c.tell)

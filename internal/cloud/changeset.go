@@ -70,8 +70,9 @@ func (a *Account) propose(ctx context.Context, p Proposal) (*ChangeSet, error) {
 			return nil, err
 		}
 	}
+	now := a.cfg.Now().UTC() // in full, as a run that was killed may have left one a moment ago
 	in := &cloudformation.CreateChangeSetInput{
-		StackName: &p.Stack, ChangeSetName: new("tarn-" + a.cfg.Now().UTC().Format("20060102T150405Z")), ChangeSetType: kind,
+		StackName: &p.Stack, ChangeSetName: new(fmt.Sprintf("tarn-%s-%09d", now.Format("20060102T150405Z"), now.Nanosecond())), ChangeSetType: kind,
 		TemplateBody: &p.Template, Capabilities: []types.Capability{types.CapabilityCapabilityIam},
 		Description: new("made by tarn"),
 	}

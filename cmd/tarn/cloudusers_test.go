@@ -1,0 +1,60 @@
+package main
+
+import (
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// TestCloudFewerUsers: a machine's user with a key in force goes for its typed
+// name alone, and its key is there until CloudFormation has accepted the change.
+func TestCloudFewerUsers(t *testing.T) {
+	p := newPlanner(t)
+	p.env = append(p.env, "AWS_SHARED_CREDENTIALS_FILE="+p.path("credentials"))
+	if code, said := p.typed("", "cloud", "deploy", "--yes", "--users", "2", "--machine", "2", "--storage-class", "STANDARD"); code != exitDone {
+		t.Fatalf("%d\n%s", code, said)
+	}
+	user := regexp.MustCompile(`tarn-Machine2-\w+`).FindString(p.cli("iam", "list-users"))
+	there := func() bool {
+		_, err := p.tryCLI("iam", "get-user", "--user-name", user)
+		return err == nil
+	}
+	keys := func() int { return strings.Count(p.cli("iam", "list-access-keys", "--user-name", user), "AccessKeyId") }
+	fewer := []string{"cloud", "deploy", "--yes", "--only-stack", "--users", "1"}
+	for _, wrong := range []string{"", "y\n", "tarn-Machine1\n"} {
+		code, said := p.typed(wrong, fewer...)
+		for _, want := range []string{"- removed: User Machine2", "could not back up any more", "nobody has typed its name", "--remove AKIA"} {
+			if code != exitFailed || !strings.Contains(said, want) {
+				t.Errorf("%q: %d, want %q in\n%s", wrong, code, want, said)
+			}
+		}
+		if !there() || keys() != 1 {
+			t.Fatalf("%q: what was refused is gone", wrong)
+		}
+	}
+	if code, said := p.typed(user+"\n", fewer...); code != exitDone || there() {
+		t.Errorf("with its name typed: %d\n%s", code, said)
+	}
+	// One without a key needs no name.
+	for _, n := range []string{"2", "1"} {
+		if code, said := p.typed("", "cloud", "deploy", "--yes", "--only-stack", "--users", n); code != exitDone {
+			t.Errorf("%s users: %d\n%s", n, code, said)
+		}
+	}
+}
+
+// TestCloudOtherClass: what another class means for a stack in use is said.
+func TestCloudOtherClass(t *testing.T) {
+	p := newPlanner(t)
+	p.env = append(p.env, "AWS_SHARED_CREDENTIALS_FILE="+os.DevNull)
+	if code, said := p.typed("", "cloud", "deploy", "--yes", "--only-stack", "--storage-class", "STANDARD"); code != exitDone || strings.Contains(said, "keeps the class") {
+		t.Fatalf("%d\n%s", code, said)
+	}
+	code, said := p.typed("", "cloud", "deploy", "--yes", "--only-stack", "--storage-class", "DEEP_ARCHIVE")
+	for _, want := range []string{"DEEP_ARCHIVE instead of STANDARD: a repository that is there keeps the class", "stay for 180 days instead of 30"} {
+		if code != exitDone || !strings.Contains(said, want) {
+			t.Errorf("%d, want %q in\n%s", code, want, said)
+		}
+	}
+}
