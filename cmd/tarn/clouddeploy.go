@@ -121,14 +121,7 @@ func (c *clouds) change(ctx context.Context, a *cloud.Account, p cloud.Proposal)
 	} else if err != nil {
 		return err
 	}
-	users := goingUsers(set)
-	err = c.gate(ctx, a, set)
-	if err == nil {
-		err = c.letUsersGo(ctx, a, users)
-	}
-	if err == nil {
-		err = c.bound(ctx, a)
-	}
+	users, err := c.accept(ctx, a, set)
 	if err != nil {
 		return errors.Join(err, a.Discard(context.WithoutCancel(ctx), set))
 	}
@@ -138,6 +131,21 @@ func (c *clouds) change(ctx context.Context, a *cloud.Account, p cloud.Proposal)
 	}
 	c.say("The stack %s is done", p.Stack)
 	return nil
+}
+
+// accept has a change set looked at, and agreed to, before anything of it is
+// carried out. Users are those that go by it.
+func (c *clouds) accept(ctx context.Context, a *cloud.Account, set *cloud.ChangeSet) (users []string, err error) {
+	if err := c.gate(ctx, a, set); err != nil {
+		return nil, err
+	}
+	if users, err = goingUsers(ctx, a, set); err != nil {
+		return nil, err
+	}
+	if err := c.letUsersGo(ctx, a, users); err != nil {
+		return nil, err
+	}
+	return users, c.bound(ctx, a)
 }
 
 // profileName is the AWS profile of a machine in a stack.

@@ -36,13 +36,26 @@ func (c *clouds) bound(ctx context.Context, a *cloud.Account) error {
 }
 
 // goingUsers are the names of the users that a change set removes.
-func goingUsers(set *cloud.ChangeSet) (list []string) {
+func goingUsers(ctx context.Context, a *cloud.Account, set *cloud.ChangeSet) (list []string, err error) {
+	var stack *cloud.Stack
 	for _, change := range set.Changes {
-		if change.Action == types.ChangeActionRemove && aws.ToString(change.ResourceType) == "AWS::IAM::User" && change.PhysicalResourceId != nil {
-			list = append(list, *change.PhysicalResourceId)
+		if change.Action != types.ChangeActionRemove || aws.ToString(change.ResourceType) != "AWS::IAM::User" {
+			continue
+		}
+		name := aws.ToString(change.PhysicalResourceId)
+		if name == "" { // as of servers that are not AWS
+			if stack == nil {
+				if stack, err = a.Stack(ctx, set.Stack); err != nil {
+					return nil, err
+				}
+			}
+			name = stack.Resources[aws.ToString(change.LogicalResourceId)].Physical
+		}
+		if name != "" {
+			list = append(list, name)
 		}
 	}
-	return list
+	return list, nil
 }
 
 // letUsersGo has somebody type the name of each user that goes with a key in
