@@ -97,7 +97,7 @@ func (c *clouds) whatGoes(ctx context.Context, a *cloud.Account) (*guard.Plan, e
 	if !ok {
 		return nil, hinted{fmt.Errorf("stack %s: tarn has not made it, and nothing was removed", c.stack), "Name tarn's own by --stack. Another's stack is not tarn's to remove."}
 	}
-	return guard.Deletion(ctx, a.CloudFormation, c.stack)
+	return guard.Deletion(ctx, a.Asker(), c.stack)
 }
 
 // stays reports whether a plan keeps a resource in the account.

@@ -132,7 +132,7 @@ func (c *clouds) proposal(ctx context.Context, a *cloud.Account, f planFlags) (p
 
 // judge says what a change set would do, and prints it.
 func (c *clouds) judge(ctx context.Context, a *cloud.Account, set *cloud.ChangeSet, parameters map[string]string) (*guard.Plan, error) {
-	plan, err := guard.Look(ctx, a.CloudFormation, guard.Request{
+	plan, err := guard.Look(ctx, a.Asker(), guard.Request{
 		Stack: set.Stack, Template: []byte(set.Template), Parameters: parameters, ChangeSet: set.ID, Changes: set.Changes,
 		Taken: func(ctx context.Context, n guard.Named) (bool, error) { return a.Taken(ctx, n.Type, n.Name) },
 	})

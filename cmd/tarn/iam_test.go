@@ -100,6 +100,8 @@ func (i *iam) access(r *http.Request) access {
 	}
 	upload := q.Has("uploads") || q.Has("uploadId")
 	switch method := r.Method; {
+	case !object && q.Has("versions") && method == http.MethodGet:
+		a.action = "s3:ListBucketVersions"
 	case !object && (q.Has("policy") || q.Has("versioning") || q.Has("lifecycle") || q.Has("versions")):
 		a.action = "s3:" + map[string]string{"GET": "Get", "PUT": "Put", "DELETE": "Delete"}[method] + "Bucket" + strings.ToUpper(r.URL.RawQuery[:1]) + r.URL.RawQuery[1:]
 	case !object && method == http.MethodGet:

@@ -91,10 +91,14 @@ func (a *Account) propose(ctx context.Context, p Proposal) (*ChangeSet, error) {
 	}
 	c := &ChangeSet{ID: aws.ToString(out.Id), Stack: p.Stack, StackID: aws.ToString(out.StackId), New: kind == types.ChangeSetTypeCreate, Template: p.Template}
 	err = a.await(ctx, c)
-	if err != nil {
-		err = errors.Join(err, a.Discard(context.WithoutCancel(ctx), c))
+	if err == nil {
+		return c, nil
 	}
-	return c, err
+	discarded := a.Discard(context.WithoutCancel(ctx), c)
+	if errors.Is(err, ErrNoChange) && discarded != nil {
+		return c, discarded // or nobody would hear of it
+	}
+	return c, errors.Join(err, discarded)
 }
 
 // await waits until a change set is worked out, and reads its changes.
