@@ -23,7 +23,8 @@ import (
 type iam struct {
 	t    *testing.T
 	next http.Handler
-	tls  bool // whether requests count as sent by TLS
+	tls  bool   // whether requests count as sent by TLS
+	key  string // the ARN of the KMS key of the bucket; "" for none
 
 	mu       sync.Mutex
 	identity []cloud.Statement // of the user's policy
@@ -50,6 +51,11 @@ func (i *iam) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	i.mu.Lock()
 	i.used[a.action] = true
 	allowed := i.allowed(a)
+	if use := keyUse(r, a); allowed && use != "" && i.key != "" {
+		a = access{use, i.key, map[string]string{"kms:ViaService": "s3.us-east-1.amazonaws.com", "aws:ResourceTag/tarn:stack": "tarn"}}
+		i.used[use] = true
+		allowed = i.allowed(a)
+	}
 	lists := i.allowed(access{"s3:ListBucket", bucketOf(a.resource), map[string]string{"aws:SecureTransport": a.context["aws:SecureTransport"], "aws:ResourceAccount": leastAccount}})
 	i.mu.Unlock()
 	if !allowed {
@@ -73,6 +79,19 @@ func (i *iam) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	w.WriteHeader(rec.Code)
 	_, _ = w.Write(rec.Body.Bytes()) // a client that is gone needs no answer
+}
+
+// keyUse is what S3 asks of the bucket's key on behalf of who sends a request, by
+// its documentation of SSE-KMS: a data key for what is begun, and for what reads or
+// goes on with an upload, that key decrypted.
+func keyUse(r *http.Request, a access) string {
+	switch q := r.URL.Query(); {
+	case a.action == "s3:GetObject" && r.Method == http.MethodGet, a.action == "s3:PutObject" && q.Has("uploadId"):
+		return "kms:Decrypt"
+	case a.action == "s3:PutObject":
+		return "kms:GenerateDataKey"
+	}
+	return ""
 }
 
 func deny(w http.ResponseWriter, r *http.Request, message string) {

@@ -118,7 +118,7 @@ func texts(v any) (list []string) {
 func (p *policied) policy(kind cloud.Kind, prefix string) []cloud.Statement {
 	p.t.Helper()
 	place := cloud.NewPlace("us-east-1", leastAccount, "tarn")
-	place.Bucket, place.Prefix = leastBucket, prefix
+	place.Bucket, place.Prefix, place.Key = leastBucket, prefix, p.iam.key
 	doc, err := place.Policy(kind)
 	if err != nil {
 		p.t.Fatal(err)
