@@ -100,13 +100,6 @@ func arnOf(stack string, r *guard.Resource) string {
 	return "arn:aws:budgets::" + leastAccount + ":budget/" + stack + "-cost"
 }
 
-// fullest are options with all that a stack can have.
-func fullest() cloud.Options {
-	o := cloud.DefaultOptions()
-	o.Users, o.LockDays, o.KMS, o.AdminRole, o.Budget, o.Email = 2, 30, true, true, 5, "me@example.org"
-	return o
-}
-
 // TestExecutionPolicy: all that CloudFormation asks for, for every combination of
 // the flags, is in the policy of its role; and that has no action which nothing asks for.
 func TestExecutionPolicy(t *testing.T) {
