@@ -29,7 +29,13 @@ func newCloudDeploy(c *clouds) *cobra.Command {
 for the machine's user, writes it into an AWS profile of its own, makes the repository, and checks it. The next command is
 ` + "`tarn backup`" + `. Run again, it changes what the flags say and leaves the rest of the stack and of this machine as they are.
 
-On a further machine, deploy with --users 2 --machine 2. Nothing that holds data is ever replaced or removed.` + "\n" + exitCodes,
+On a further machine, deploy with --users 2 --machine 2. With fewer users than there are, somebody has to type the name of each that
+goes with an access key in force. Nothing that holds data is ever replaced or removed.
+
+Users and roles of the stack have a permissions boundary, a policy outside of the stack that deploy makes if it may; where it may not,
+an administrator does, once (` + "`tarn cloud policy --boundary --apply`" + `).
+
+A run that was killed is made good by the next: it waits for what CloudFormation is doing, and removes a key that nobody has.` + "\n" + exitCodes,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			f.given = cmd.Flags().Changed
@@ -45,8 +51,8 @@ On a further machine, deploy with --users 2 --machine 2. Nothing that holds data
 }
 
 func (c *clouds) deploy(ctx context.Context, f deployFlags) error {
-	if err := cloud.CheckRole(f.role); err != nil {
-		return hinted{err, "`tarn cloud bootstrap --json` prints the ARN of the one that it makes."}
+	if err := c.checkDeploy(f); err != nil {
+		return err
 	}
 	a, err := c.account(ctx)
 	if err != nil {
@@ -64,8 +70,8 @@ func (c *clouds) deploy(ctx context.Context, f deployFlags) error {
 	if err != nil {
 		return err
 	}
-	if f.machine < 1 || !f.onlyStack && f.machine > o.Users {
-		return hinted{fmt.Errorf("machine %d: the stack has %s", f.machine, formatCount(int64(o.Users), "user", "users")), fmt.Sprintf("Add --users %d, or name another by --machine.", max(f.machine, 1))}
+	if !f.onlyStack && f.machine > o.Users {
+		return hinted{fmt.Errorf("machine %d: the stack has %s", f.machine, formatCount(int64(o.Users), "user", "users")), fmt.Sprintf("Add --users %d, or name another by --machine.", f.machine)}
 	}
 	text, err := o.Template()
 	if err != nil {
@@ -82,6 +88,24 @@ func (c *clouds) deploy(ctx context.Context, f deployFlags) error {
 		return err
 	}
 	return c.setUp(ctx, a, s, o, f.machine)
+}
+
+// checkDeploy refuses what can't be, before any request.
+func (c *clouds) checkDeploy(f deployFlags) error {
+	if err := cloud.CheckRole(f.role); err != nil {
+		return hinted{err, "`tarn cloud bootstrap --json` prints the ARN of the one that it makes."}
+	}
+	if f.machine < 1 {
+		return hinted{fmt.Errorf("machine %d: want a number from 1", f.machine), "Name this machine's number by --machine."}
+	}
+	if err := f.stack.check(f.given); err != nil || f.onlyStack {
+		return err
+	}
+	dirs, err := machine.UserDirs(c.getenv)
+	if err == nil {
+		_, err = dirs.Settings() // which this machine is to be set up in
+	}
+	return err
 }
 
 // wanted is what the flags want over what the stack has.

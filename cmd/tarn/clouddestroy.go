@@ -21,7 +21,9 @@ func newCloudDestroy(c *clouds) *cobra.Command {
 that is in it, and so does its KMS key. It says before what that goes on costing, and empties nothing.
 
 What stays is what the template that is deployed says. Should it not retain something that holds data, somebody has to type the
-name of that, for each; --yes does not do that. A stack that tarn has not made is refused.` + "\n" + exitCodes,
+name of that, for each; --yes does not do that. A stack that tarn has not made is refused.
+
+This machine keeps in mind that the repository is gone, and backs up nowhere else in silence.` + "\n" + exitCodes,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return c.destroy(cmd.Context()) },
 	}
@@ -44,21 +46,8 @@ func (c *clouds) destroy(ctx context.Context) error {
 	if s.Planned() {
 		return c.destroyPlanned(ctx, a, s)
 	}
-	plan, err := c.whatGoes(ctx, a)
+	plan, list, err := c.agreeToEnd(ctx, a, s)
 	if err != nil {
-		return err
-	}
-	list, err := c.machines(ctx, a, s)
-	if err != nil {
-		return err
-	}
-	if err := c.sayWhatStays(ctx, a, s, plan); err != nil {
-		return err
-	}
-	if err := c.sayWhatGoes(plan.Unkept(), list); err != nil {
-		return err
-	}
-	if err := c.letGo(plan.Unkept()); err != nil {
 		return err
 	}
 	for _, m := range list {
@@ -81,6 +70,28 @@ func (c *clouds) destroy(ctx context.Context) error {
 	}
 	c.say("The stack %s is removed", s.Name)
 	return nil
+}
+
+// agreeToEnd says what of a stack stays and what goes, and asks before anything does.
+func (c *clouds) agreeToEnd(ctx context.Context, a *cloud.Account, s *cloud.Stack) (*guard.Plan, []machineState, error) {
+	plan, err := c.whatGoes(ctx, a)
+	if err != nil {
+		return nil, nil, err
+	}
+	list, err := c.machines(ctx, a, s)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := c.sayWhatStays(ctx, a, s, plan); err != nil {
+		return nil, nil, err
+	}
+	if err := c.sayWhatGoes(plan.Unkept(), list); err != nil {
+		return nil, nil, err
+	}
+	for _, note := range plan.Notes {
+		c.warn("%s", note)
+	}
+	return plan, list, c.letGo(plan.Unkept())
 }
 
 // whatGoes judges the deletion of the stack by the template that it has now,

@@ -52,7 +52,11 @@ func (c *clouds) changeOwn(a *cloud.Account, change func(*machine.Access)) (chan
 
 // markGone notes that the stack is being removed, with which its keys have gone.
 func (c *clouds) markGone(a *cloud.Account) error {
-	_, err := c.changeOwn(a, func(access *machine.Access) { access.Gone = formatTime(c.now()) })
+	_, err := c.changeOwn(a, func(access *machine.Access) {
+		if access.Gone == "" {
+			access.Gone = formatTime(c.now())
+		}
+	})
 	return err
 }
 

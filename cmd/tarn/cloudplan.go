@@ -38,11 +38,11 @@ counts. Then it deletes the change set again: nothing has changed.
 Without --template it is tarn's own, with the flags of ` + "`tarn cloud deploy`" + `, which shows the same and asks before it goes on.
 
 With --execute the plan is carried out, after a question or with --yes. What replaces or removes a bucket, a table or anything else that
-has data of its own takes more: somebody has to type its name, for each. No flag does that. A plan whose
-names are taken is refused, since it would fail.
+has data of its own takes more: somebody has to type its name, for each. So does a bucket whose lifecycle would delete sooner, since S3
+then empties it by itself. No flag does that. A plan whose names are taken is refused, since it would fail.
 
-What loses nothing yet but may later is marked "look at this": a DeletionPolicy that no longer retains, a lifecycle that deletes sooner,
-a bucket that is opened.
+What loses nothing yet but may later is marked "look at this": a DeletionPolicy that no longer retains, a bucket that is opened, versions
+that end. Where macros (Transform) make more of a template than it shows, what they make of it is judged.
 
 The exit code is 3 if the plan would lose data or fail, or has something to look at, so that a script can tell.` + "\n" + exitCodes,
 		Args: cobra.NoArgs,
@@ -72,6 +72,9 @@ func (c *clouds) plan(ctx context.Context, f planFlags) error {
 	if err := errors.Join(check(c.stack), cloud.CheckRole(f.role)); err != nil {
 		return hinted{err, "Name the stack with --stack, and the role by its ARN with --role."}
 	}
+	if err := f.stack.check(f.given); err != nil {
+		return err
+	}
 	a, err := cloud.Open(ctx, cloud.Config{Profile: c.profile, Region: c.region, Endpoint: c.endpoint, Now: c.now, Logger: c.log})
 	if err != nil {
 		return err
@@ -83,7 +86,7 @@ func (c *clouds) plan(ctx context.Context, f planFlags) error {
 	set, err := a.Propose(ctx, p)
 	if errors.Is(err, cloud.ErrNoChange) {
 		if c.json {
-			return c.printJSON(guard.Plan{Stack: c.stack, Changes: []guard.Change{}})
+			return c.printJSON(planDoc{"plan", &guard.Plan{Stack: c.stack, Changes: []guard.Change{}}})
 		}
 		c.say("stack %s: nothing changes", c.stack)
 		return nil
@@ -130,6 +133,12 @@ func (c *clouds) proposal(ctx context.Context, a *cloud.Account, f planFlags) (p
 	return p, nil
 }
 
+// planDoc is a plan among the other documents that a command prints.
+type planDoc struct {
+	Type string `json:"type"`
+	*guard.Plan
+}
+
 // judge says what a change set would do, and prints it.
 func (c *clouds) judge(ctx context.Context, a *cloud.Account, set *cloud.ChangeSet, parameters map[string]string) (*guard.Plan, error) {
 	plan, err := guard.Look(ctx, a.Asker(), guard.Request{
@@ -141,7 +150,7 @@ func (c *clouds) judge(ctx context.Context, a *cloud.Account, set *cloud.ChangeS
 	}
 	if c.json {
 		plan.Changes = orEmpty(plan.Changes)
-		return plan, c.printJSON(plan)
+		return plan, c.printJSON(planDoc{"plan", plan})
 	}
 	return plan, plan.Print(c.stdout)
 }

@@ -61,7 +61,7 @@ func (c *clouds) status(ctx context.Context) error {
 	if !made {
 		c.say("options     none: tarn has not made this stack")
 	} else {
-		c.say("repository  %s%s/%s, archives in %s", schemeS3, s.Bucket(), o.Prefix, o.Class)
+		c.say("repository  %s%s/%s, made for archives in %s", schemeS3, s.Bucket(), o.Prefix, o.Class)
 		c.say("options     %s", optionsLine(o))
 	}
 	for _, m := range list {

@@ -27,6 +27,8 @@ func (c *clouds) bound(ctx context.Context, a *cloud.Account) error {
 		return hinted{fmt.Errorf("the boundary of the stack's users is not there yet: %w", err), "An administrator of the account makes it, once: `tarn cloud policy --boundary --apply --stack " + c.stack + "`."}
 	case err != nil:
 		return err
+	case made && c.json:
+		return c.printJSON(map[string]any{"type": "policy", "kind": cloud.Boundary, "arn": place.Boundary(), "made": true})
 	case made:
 		c.say("Made the policy %s, beyond which no user or role of the stack has rights", place.Boundary())
 	case !same:

@@ -95,8 +95,8 @@ func (a *Account) propose(ctx context.Context, p Proposal) (*ChangeSet, error) {
 		return c, nil
 	}
 	discarded := a.Discard(context.WithoutCancel(ctx), c)
-	if errors.Is(err, ErrNoChange) && discarded != nil {
-		return c, discarded // or nobody would hear of it
+	if discarded != nil && errors.Is(err, ErrNoChange) {
+		err = nil // or nobody would hear of it
 	}
 	return c, errors.Join(err, discarded)
 }
