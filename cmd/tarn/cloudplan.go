@@ -86,7 +86,7 @@ func (c *clouds) plan(ctx context.Context, f planFlags) error {
 	set, err := a.Propose(ctx, p)
 	if errors.Is(err, cloud.ErrNoChange) {
 		if c.json {
-			return c.printJSON(planDoc{"plan", &guard.Plan{Stack: c.stack, Changes: []guard.Change{}}})
+			return c.printJSON(typedPlan{"plan", &guard.Plan{Stack: c.stack, Changes: []guard.Change{}}})
 		}
 		c.say("stack %s: nothing changes", c.stack)
 		return nil
@@ -133,8 +133,8 @@ func (c *clouds) proposal(ctx context.Context, a *cloud.Account, f planFlags) (p
 	return p, nil
 }
 
-// planDoc is a plan among the other documents that a command prints.
-type planDoc struct {
+// typedPlan is a plan among the other documents that a command prints.
+type typedPlan struct {
 	Type string `json:"type"`
 	*guard.Plan
 }
@@ -150,7 +150,7 @@ func (c *clouds) judge(ctx context.Context, a *cloud.Account, set *cloud.ChangeS
 	}
 	if c.json {
 		plan.Changes = orEmpty(plan.Changes)
-		return plan, c.printJSON(planDoc{"plan", plan})
+		return plan, c.printJSON(typedPlan{"plan", plan})
 	}
 	return plan, plan.Print(c.stdout)
 }
