@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -17,6 +18,7 @@ type clouds struct {
 	endpoint string     // of all of AWS
 	gate     cloud.Gate // says whether a change set may be executed
 	yes      bool
+	answers  *bufio.Reader // of whoever sits there, once asked
 }
 
 func newCloud(g *globals) *cobra.Command {

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 
 	"github.com/tarn-backup/tarn/internal/cloud"
 	"github.com/tarn-backup/tarn/internal/machine"
@@ -19,7 +18,7 @@ import (
 func (c *clouds) ofStack(a *cloud.Account, access machine.Access) bool {
 	own := access.Stack == c.stack
 	if access.Stack == "" { // it was set up before stacks were noted
-		own = access.Profile == c.profileName(1) || strings.HasPrefix(access.Profile, c.profileName(1)+"-")
+		own = access.Profile == c.profileName(1)
 	}
 	return own && access.Region == a.Region && access.Endpoint == a.Endpoint()
 }

@@ -48,12 +48,31 @@ func (c *clouds) ensureKey(ctx context.Context, a *cloud.Account, user, bucket, 
 		return hinted{fmt.Errorf("user %s has the access key %s already, and the profile %s on this machine does not", user, keys[0].ID, name),
 			fmt.Sprintf("If that is another machine's, set this one up as a further one: --users %d --machine %d. If it is lost, `tarn cloud rotate --machine %d --remove %s` removes it.", n+1, n+1, n, keys[0].ID)}
 	}
+	if err := c.otherStack(name); err != nil {
+		return err
+	}
 	key := keyFor{user: user, bucket: bucket, prefix: prefix, machine: n}
 	if _, err := c.newKey(ctx, a, file, key, nil); err != nil {
 		return err
 	}
 	c.say("Made an access key for %s; it is in the AWS profile %s, in %s, which only you can read", user, name, file)
 	return nil
+}
+
+// otherStack refuses a profile that another stack has on this machine: the second
+// machine of the stack home and the first of the stack home-2 have the same.
+func (c *clouds) otherStack(profile string) error {
+	dirs, err := machine.UserDirs(c.getenv)
+	if err != nil {
+		return err
+	}
+	settings, err := dirs.Settings()
+	for _, access := range settings.Storages {
+		if access.Profile == profile && access.Stack != "" && access.Stack != c.stack {
+			return hinted{fmt.Errorf("the AWS profile %s has the access key of the stack %s", profile, access.Stack), "Name this machine's number otherwise, by --machine, or make a stack of another name, by --stack."}
+		}
+	}
+	return err
 }
 
 // keyFor is what a new access key is for.

@@ -167,10 +167,12 @@ func (c *clouds) guardChanges(ctx context.Context, a *cloud.Account, set *cloud.
 
 // typist returns what asks whoever sits there, and reads a line.
 func (c *clouds) typist() func(question string) (string, error) {
-	in := bufio.NewReader(c.stdin) // one for all answers: it reads ahead
+	if c.answers == nil {
+		c.answers = bufio.NewReader(c.stdin) // one for all answers: it reads ahead
+	}
 	return func(question string) (string, error) {
 		fmt.Fprint(c.stderr, question)
-		line, err := in.ReadString('\n')
+		line, err := c.answers.ReadString('\n')
 		if err == io.EOF && line != "" {
 			err = nil
 		}

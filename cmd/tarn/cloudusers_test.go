@@ -5,6 +5,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/tarn-backup/tarn/internal/storage/storagetest"
 )
 
 // TestCloudFewerUsers: a machine's user with a key in force goes for its typed
@@ -35,9 +37,22 @@ func TestCloudFewerUsers(t *testing.T) {
 	}
 	// The server deletes the user before its policy, as AWS does not, and refuses:
 	// then the key is there as before.
-	if code, said := p.typed(user+"\n", fewer...); code != exitFailed || !strings.Contains(said, "DeleteConflict") || keys() != 1 {
+	if code, said := p.typed("y\n"+user+"\n", "cloud", "deploy", "--only-stack", "--users", "1"); code != exitFailed || !strings.Contains(said, "DeleteConflict") || keys() != 1 {
 		t.Fatalf("what CloudFormation has not accepted: %d\n%s", code, said)
 	}
+}
+
+// TestCloudOtherStack: the key of another stack on this machine is not overwritten
+// by one whose profile has the same name.
+func TestCloudOtherStack(t *testing.T) {
+	h := &heard{person: deployer(t, storagetest.Moto(t).URL)}
+	h.mustDo("cloud", "deploy", "--yes", "--storage-class", "STANDARD", "--stack", "home-2")
+	before, _ := h.credentials()
+	code, _, errs := h.run("cloud", "deploy", "--yes", "--storage-class", "STANDARD", "--stack", "home", "--users", "2", "--machine", "2")
+	if after, _ := h.credentials(); code != exitFailed || !strings.Contains(errs, "has the access key of the stack home-2") || after != before {
+		t.Errorf("%d\n%s", code, errs)
+	}
+	h.mustDo("cloud", "deploy", "--yes", "--stack", "home", "--machine", "1")
 }
 
 // TestCloudOtherClass: what another class means for a stack in use is said.
