@@ -224,3 +224,32 @@ func TestCloudKilled(t *testing.T) {
 		}
 	}
 }
+
+// TestCloudPlannedStack: a stack that is but a plan, of a run that was killed say,
+// is told by status, goes by destroy, and does not stand in the way of deploy.
+func TestCloudPlannedStack(t *testing.T) {
+	p := newPlanner(t)
+	p.write("t.yaml", "Resources: {A: {Type: 'AWS::SNS::Topic'}}")
+	plan := func() {
+		p.cli("cloudformation", "create-change-set", "--stack-name", "tarn", "--change-set-name", "left", "--change-set-type", "CREATE", "--template-body", "file://t.yaml")
+	}
+	plan()
+	for _, test := range []struct {
+		args []string
+		code int
+		want string
+	}{
+		{[]string{"cloud", "status"}, exitDone, "it has a plan, and nothing else"},
+		{[]string{"cloud", "destroy"}, exitFailed, "dd --yes"},
+		{[]string{"cloud", "destroy", "--yes"}, exitDone, "The stack tarn is removed"},
+		{[]string{"cloud", "status"}, exitFailed, "no such stack"},
+	} {
+		if code, said := p.typed("", test.args...); code != test.code || !strings.Contains(said, test.want) {
+			t.Errorf("%v: exit code %d\n%s", test.args, code, said)
+		}
+	}
+	plan()
+	if code, said := p.typed("", "cloud", "deploy", "--yes", "--only-stack"); code != exitDone || !strings.Contains(said, "was planned and never made") {
+		t.Errorf("deploy: exit code %d\n%s", code, said)
+	}
+}

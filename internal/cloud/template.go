@@ -2,6 +2,7 @@ package cloud
 
 import (
 	"bytes"
+	"crypto/sha256"
 	_ "embed"
 	"fmt"
 	"io/fs"
@@ -102,15 +103,15 @@ func (o Options) Template() (string, error) {
 	}
 	v := struct {
 		Options
-		BucketID, BucketPolicyID, KeyID, AdminRoleID, BudgetID, StackTag, MachinePolicyID, Boundary string
-		Days                                                                                        int64
-		DaysWhy                                                                                     string
-		Machines                                                                                    []struct{ ID string }
+		BucketID, BucketPolicyID, KeyID, AdminRoleID, BudgetID, StackTag, MachinePolicyID, Boundary, EmailHash string
+		Days                                                                                                   int64
+		DaysWhy                                                                                                string
+		Machines                                                                                               []struct{ ID string }
 
 		BucketPolicy, KeyPolicy, MachinePolicy, AssumePolicy, PrunePolicy []Statement
 	}{
 		Options: o, BucketID: BucketID, BucketPolicyID: bucketPolicyID, KeyID: keyID, AdminRoleID: adminRoleID, BudgetID: budgetID, StackTag: stackTag,
-		MachinePolicyID: machinePolicyID, Boundary: o.place().Boundary(),
+		MachinePolicyID: machinePolicyID, Boundary: o.place().Boundary(), EmailHash: fmt.Sprintf("%x", sha256.Sum256([]byte(o.Email)))[:8],
 		Days: o.KeptDays(), BucketPolicy: bucketPolicy(), KeyPolicy: keyPolicy(), AssumePolicy: assumePolicy(),
 	}
 	if v.Days > keptDays {
