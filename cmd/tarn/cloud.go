@@ -1,8 +1,10 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/spf13/cobra"
 
@@ -16,6 +18,7 @@ type clouds struct {
 	endpoint string     // of all of AWS
 	gate     cloud.Gate // says whether a change set may be executed
 	yes      bool
+	answers  *bufio.Reader // of whoever sits there, once asked
 }
 
 func newCloud(g *globals) *cobra.Command {
@@ -47,6 +50,11 @@ func (c *clouds) account(ctx context.Context) (*cloud.Account, error) {
 	return cloud.Open(ctx, cloud.Config{
 		Profile: c.profile, Region: c.region, Endpoint: c.endpoint, Now: c.now, Logger: c.log,
 	})
+}
+
+// warn says what somebody should know, whatever the output is like.
+func (c *clouds) warn(format string, args ...any) {
+	fmt.Fprintf(c.stderr, "tarn: "+format+"\n", args...)
 }
 
 // agree asks a person, unless --yes was given. What happens if they say no is

@@ -142,6 +142,13 @@ func TestCloudLife(t *testing.T) {
 	if len(none) != 0 || strings.Contains(last, "tarn-tarn") {
 		t.Errorf("after the end:\n%s", last)
 	}
+	// No backup goes anywhere else in silence.
+	if code, _, errs := h.run("backup", "src"); code != exitFailed || !strings.Contains(errs, "its stack tarn was removed") || !strings.Contains(errs, "`tarn cloud deploy` makes") {
+		t.Errorf("backup after the end: %d %s", code, errs)
+	}
+	if _, err := os.Stat(h.path("home", "data")); !notExist(err) {
+		t.Errorf("a local repository was made: %v", err)
+	}
 	// The bucket and the backup are there yet, for who may read them.
 	if out := h.mustDo("-r", status.Repository, "snapshots"); strings.Count(out, "src") < 2 {
 		t.Errorf("snapshots: %s", out)
@@ -152,6 +159,9 @@ func TestCloudLife(t *testing.T) {
 	if secrets = append(append(secrets, more...), "deployersecret"); len(secrets) != 4 {
 		t.Errorf("%d secrets", len(secrets))
 	}
+	// A new stack takes the place of the old one.
+	h.mustDo("cloud", "deploy", "--yes", "--storage-class", "STANDARD")
+	h.mustDo("backup", "src")
 	for _, secret := range secrets {
 		if strings.Contains(h.text.String(), secret) {
 			t.Errorf("a secret was printed")
@@ -288,7 +298,8 @@ func TestNewcomers(t *testing.T) {
 		"<Timestamp>2026-01-02T03:04:05Z</Timestamp><ResourceStatus>ROLLBACK_COMPLETE</ResourceStatus></member><member><EventId>1</EventId><LogicalResourceId>%s</LogicalResourceId>" +
 		"<ResourceType>%s</ResourceType><Timestamp>2026-01-02T03:04:04Z</Timestamp><ResourceStatus>CREATE_FAILED</ResourceStatus><ResourceStatusReason>%s</ResourceStatusReason></member></StackEvents>"
 	executed := map[string]string{
-		"DescribeStacks": stack("REVIEW_IN_PROGRESS"), "GetTemplate": none, "CreateChangeSet": "<Id>arn:change</Id><StackId>arn:aws:cloudformation:us-east-1:1:stack/tarn/1</StackId>", "DescribeChangeSet": "<Status>CREATE_COMPLETE</Status>", "ExecuteChangeSet": " ",
+		"DescribeStacks": none + "||" + none + "||" + none + "||" + none + "||" + stack("REVIEW_IN_PROGRESS"), "GetTemplate": none, "CreateChangeSet": "<Id>arn:change</Id><StackId>arn:aws:cloudformation:us-east-1:1:stack/tarn/1</StackId>", "DescribeChangeSet": "<Status>CREATE_COMPLETE</Status>", "ExecuteChangeSet": " ",
+		"GetPolicy": "<Policy><DefaultVersionId>v1</DefaultVersionId></Policy>", "GetPolicyVersion": "<PolicyVersion><Document>{}</Document></PolicyVersion>",
 	}
 	with := func(m map[string]string, more ...string) map[string]string {
 		all := map[string]string{}
@@ -319,7 +330,12 @@ func TestNewcomers(t *testing.T) {
 		"a permission of CloudFormation": {says(with(executed, "DescribeStackEvents", fmt.Sprintf(failed, "Machine1", "AWS::IAM::User", "User: u is not authorized to perform: iam:CreateUser on resource: y"))), nil, nil,
 			[]string{"Machine1 (AWS::IAM::User)", "can allow iam:CreateUser", "tarn cloud destroy"}},
 		"what could not be made": {says(map[string]string{"GetTemplate": ours, "DescribeStacks": stack("ROLLBACK_COMPLETE")}), nil, nil, []string{"ROLLBACK_COMPLETE", "`tarn cloud destroy`"}},
-		"under way":              {says(map[string]string{"GetTemplate": ours, "DescribeStacks": stack("UPDATE_IN_PROGRESS")}), nil, nil, []string{"UPDATE_IN_PROGRESS", "Wait until"}},
+		"under way":              {says(map[string]string{"GetTemplate": ours, "DescribeStacks": stack("CREATE_COMPLETE") + "||" + stack("CREATE_COMPLETE") + "||" + stack("UPDATE_IN_PROGRESS")}), nil, nil, []string{"UPDATE_IN_PROGRESS", "Wait until"}},
+		"a region that is none":  {"http://127.0.0.1:1", nil, []string{"--region", "evil.example.org/"}, []string{"want a name like eu-central-1", "--region"}},
+		"no machines":            {"http://127.0.0.1:1", nil, []string{"--users", "0"}, []string{"0 users: want 1 to 50"}},
+		"no machine":             {"http://127.0.0.1:1", nil, []string{"--machine", "0"}, []string{"machine 0: want a number from 1", "--machine"}},
+		"no class":               {"http://127.0.0.1:1", nil, []string{"--storage-class", "COLD"}, []string{"want one of"}},
+		"a role that is none":    {"http://127.0.0.1:1", nil, []string{"--role", "admin"}, []string{"want its ARN", "tarn cloud bootstrap"}},
 		"stuck":                  {says(map[string]string{"GetTemplate": ours, "DescribeStacks": stack("UPDATE_ROLLBACK_FAILED")}), nil, nil, []string{"UPDATE_ROLLBACK_FAILED", "CloudFormation console"}},
 		"a name that is taken": {says(with(executed, "DescribeStackEvents", fmt.Sprintf(failed, "CostAlarm", "AWS::Budgets::Budget", "tarn-cost already exists"))), nil, nil,
 			[]string{"tarn-cost already exists", "tarn cloud destroy"}},
@@ -328,8 +344,8 @@ func TestNewcomers(t *testing.T) {
 		"a name that is none": {"http://127.0.0.1:1", nil, []string{"--stack", "my_stack"}, []string{`stack "my_stack"`, "--stack"}},
 		"too many machines":   {says(map[string]string{"GetTemplate": none, "DescribeStacks": none}), nil, []string{"--machine", "2"}, []string{"machine 2: the stack has 1 user", "--users 2"}},
 		"a replacement": {says(map[string]string{"GetTemplate": ours, "DescribeStacks": stack("CREATE_COMPLETE"), "CreateChangeSet": "<Id>arn:change</Id><StackId>arn:aws:cloudformation:us-east-1:1:stack/tarn/1</StackId>", "DeleteChangeSet": " ",
-			"DescribeStackResources": "<StackResources><member><LogicalResourceId>BackupBucket</LogicalResourceId><PhysicalResourceId>mine</PhysicalResourceId><ResourceType>AWS::S3::Bucket</ResourceType><Timestamp>2026-01-02T03:04:05Z</Timestamp><ResourceStatus>CREATE_COMPLETE</ResourceStatus></member></StackResources>",
-			"DescribeChangeSet":      "<Status>CREATE_COMPLETE</Status><Changes><member><ResourceChange><Action>Modify</Action><LogicalResourceId>BackupBucket</LogicalResourceId><ResourceType>AWS::S3::Bucket</ResourceType><Replacement>True</Replacement></ResourceChange></member></Changes>"}), nil, nil,
+			"ListStackResources": "<StackResourceSummaries><member><LogicalResourceId>BackupBucket</LogicalResourceId><PhysicalResourceId>mine</PhysicalResourceId><ResourceType>AWS::S3::Bucket</ResourceType><LastUpdatedTimestamp>2026-01-02T03:04:05Z</LastUpdatedTimestamp><ResourceStatus>CREATE_COMPLETE</ResourceStatus></member></StackResourceSummaries>",
+			"DescribeChangeSet":  "<Status>CREATE_COMPLETE</Status><Changes><member><ResourceChange><Action>Modify</Action><LogicalResourceId>BackupBucket</LogicalResourceId><ResourceType>AWS::S3::Bucket</ResourceType><Replacement>True</Replacement></ResourceChange></member></Changes>"}), nil, nil,
 			[]string{"the bucket mine would be replaced, and nobody has typed its name", "nothing was changed"}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -359,7 +375,7 @@ func TestCloudOffline(t *testing.T) {
 	if out := p.must("cloud", "template", "--kms", "--users", "2"); !strings.Contains(out, "Machine2:") || !strings.Contains(out, "AWS::KMS::Key") {
 		t.Error(out)
 	}
-	for _, kind := range []string{"backup", "restore", "machine", "prune", "deployer", "execution"} {
+	for _, kind := range []string{"backup", "restore", "machine", "prune", "deployer", "execution", "boundary"} {
 		out := p.must("cloud", "policy", "--"+kind, "--account", "123456789012", "--region", "eu-west-1", "--bucket", "my-bucket", "--prefix", "a/b")
 		if !json.Valid([]byte(out)) || !strings.Contains(out, "2012-10-17") {
 			t.Errorf("%s: %s", kind, out)

@@ -19,13 +19,14 @@ func newCloudBootstrap(c *clouds) *cobra.Command {
 		Use:   "bootstrap --qualifier Q",
 		Short: "Print or run the `cdk bootstrap` call whose execution role is limited to the stack",
 		Long: `bootstrap prints the call of ` + "`cdk bootstrap`" + ` that gives CloudFormation a role for this stack alone, in the place of one with
-AdministratorAccess; with --run it makes the policy (as ` + "`tarn cloud policy --execution --apply`" + `) and runs the call. The qualifier
-keeps it apart from the CDK's own. ` + "`tarn cloud deploy --role ARN`" + ` then works with that role.` + "\n" + exitCodes,
+AdministratorAccess; with --run it makes the policy (as ` + "`tarn cloud policy --execution --apply`" + `) and the boundary of the
+stack's users (--boundary --apply), and runs the call. The qualifier keeps
+it apart from the CDK's own. ` + "`tarn cloud deploy --role ARN`" + ` then works with that role.` + "\n" + exitCodes,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return c.bootstrap(cmd.Context(), qualifier, run) },
 	}
 	cmd.Flags().StringVar(&qualifier, "qualifier", cloud.DefaultQualifier, "1 to 10 letters and digits that keep it apart from other bootstraps")
-	cmd.Flags().BoolVar(&run, "run", false, "make the policy, and run the call")
+	cmd.Flags().BoolVar(&run, "run", false, "make the policies, and run the call")
 	return cmd
 }
 
@@ -57,8 +58,10 @@ func (c *clouds) bootstrap(ctx context.Context, qualifier string, run bool) erro
 	if err != nil {
 		return hinted{fmt.Errorf("running cdk: %w", errors.Unwrap(err)), "Install it (`npm install -g aws-cdk`), or run what `tarn cloud bootstrap` prints where it is."}
 	}
-	if err := c.apply(ctx, a, place, cloud.Execution); err != nil {
-		return err
+	for _, kind := range []cloud.Kind{cloud.Boundary, cloud.Execution} {
+		if err := c.apply(ctx, a, place, kind); err != nil {
+			return err
+		}
 	}
 	cdk := exec.CommandContext(ctx, program, call[1:]...)
 	cdk.Stdin, cdk.Stdout, cdk.Stderr = c.stdin, direct(c.stdout), c.stderr

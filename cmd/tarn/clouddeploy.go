@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/cloudformation/types"
 	"github.com/spf13/cobra"
 
 	"github.com/tarn-backup/tarn/internal/cloud"
@@ -31,7 +29,13 @@ func newCloudDeploy(c *clouds) *cobra.Command {
 for the machine's user, writes it into an AWS profile of its own, makes the repository, and checks it. The next command is
 ` + "`tarn backup`" + `. Run again, it changes what the flags say and leaves the rest of the stack and of this machine as they are.
 
-On a further machine, deploy with --users 2 --machine 2. Nothing that holds data is ever replaced or removed.` + "\n" + exitCodes,
+On a further machine, deploy with --users 2 --machine 2. With fewer users than there are, somebody has to type the name of each that
+goes with an access key in force. Nothing that holds data is ever replaced or removed.
+
+Users and roles of the stack have a permissions boundary, a policy outside of the stack that deploy makes if it may; where it may not,
+an administrator does, once (` + "`tarn cloud policy --boundary --apply`" + `).
+
+A run that was killed is made good by the next: it waits for what CloudFormation is doing, and removes a key that nobody has.` + "\n" + exitCodes,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			f.given = cmd.Flags().Changed
@@ -47,6 +51,9 @@ On a further machine, deploy with --users 2 --machine 2. Nothing that holds data
 }
 
 func (c *clouds) deploy(ctx context.Context, f deployFlags) error {
+	if err := c.checkDeploy(f); err != nil {
+		return err
+	}
 	a, err := c.account(ctx)
 	if err != nil {
 		return err
@@ -56,12 +63,15 @@ func (c *clouds) deploy(ctx context.Context, f deployFlags) error {
 		return err
 	}
 	c.say("Account %s, region %s, as %s", who.Account, a.Region, who.ARN)
+	if err := c.settle(ctx, a); err != nil {
+		return err
+	}
 	o, err := c.wanted(ctx, a, f)
 	if err != nil {
 		return err
 	}
-	if f.machine < 1 || !f.onlyStack && f.machine > o.Users {
-		return hinted{fmt.Errorf("machine %d: the stack has %s", f.machine, formatCount(int64(o.Users), "user", "users")), fmt.Sprintf("Add --users %d, or name another by --machine.", max(f.machine, 1))}
+	if !f.onlyStack && f.machine > o.Users {
+		return hinted{fmt.Errorf("machine %d: the stack has %s", f.machine, formatCount(int64(o.Users), "user", "users")), fmt.Sprintf("Add --users %d, or name another by --machine.", f.machine)}
 	}
 	text, err := o.Template()
 	if err != nil {
@@ -78,6 +88,24 @@ func (c *clouds) deploy(ctx context.Context, f deployFlags) error {
 		return err
 	}
 	return c.setUp(ctx, a, s, o, f.machine)
+}
+
+// checkDeploy refuses what can't be, before any request.
+func (c *clouds) checkDeploy(f deployFlags) error {
+	if err := cloud.CheckRole(f.role); err != nil {
+		return hinted{err, "`tarn cloud bootstrap --json` prints the ARN of the one that it makes."}
+	}
+	if f.machine < 1 {
+		return hinted{fmt.Errorf("machine %d: want a number from 1", f.machine), "Name this machine's number by --machine."}
+	}
+	if err := f.stack.check(f.given); err != nil || f.onlyStack {
+		return err
+	}
+	dirs, err := machine.UserDirs(c.getenv)
+	if err == nil {
+		_, err = dirs.Settings() // which this machine is to be set up in
+	}
+	return err
 }
 
 // wanted is what the flags want over what the stack has.
@@ -97,7 +125,11 @@ func (c *clouds) wanted(ctx context.Context, a *cloud.Account, f deployFlags) (c
 	if !ok {
 		return o, hinted{fmt.Errorf("stack %s: tarn has not made it", c.stack), "Name another one by --stack: this one would lose what it has."}
 	}
-	if o, err = f.stack.over(has, f.given); err == nil && o.Prefix != has.Prefix {
+	o, err = f.stack.over(has, f.given)
+	if err == nil {
+		c.warnOfClass(has, o)
+	}
+	if err == nil && o.Prefix != has.Prefix {
 		err = hinted{fmt.Errorf("stack %s: its prefix is %s, and to make it %s would cut every machine off from its repository", c.stack, has.Prefix, o.Prefix),
 			fmt.Sprintf("Leave --prefix %s as it is, or make another stack for the other one: --stack NAME --prefix %s.", has.Prefix, o.Prefix)}
 	}
@@ -113,31 +145,31 @@ func (c *clouds) change(ctx context.Context, a *cloud.Account, p cloud.Proposal)
 	} else if err != nil {
 		return err
 	}
-	if err := c.gate(ctx, a, set); err != nil {
+	users, err := c.accept(ctx, a, set)
+	if err != nil {
 		return errors.Join(err, a.Discard(context.WithoutCancel(ctx), set))
 	}
-	if err := c.freeUsers(ctx, a, set); err != nil {
-		return err
-	}
-	if err := a.Execute(ctx, set, c.tell); err != nil {
+	free := func(ctx context.Context) error { return c.freeUsers(ctx, a, users) }
+	if err := a.Execute(ctx, set, free, c.tell); err != nil {
 		return err
 	}
 	c.say("The stack %s is done", p.Stack)
 	return nil
 }
 
-// freeUsers removes the access keys of users that are to be removed, since
-// CloudFormation, which has not made the keys, can't remove the users else.
-func (c *clouds) freeUsers(ctx context.Context, a *cloud.Account, set *cloud.ChangeSet) error {
-	for _, change := range set.Changes {
-		if change.Action != types.ChangeActionRemove || aws.ToString(change.ResourceType) != "AWS::IAM::User" || change.PhysicalResourceId == nil {
-			continue
-		}
-		if err := a.RemoveKeys(ctx, *change.PhysicalResourceId); err != nil {
-			return err
-		}
+// accept has a change set looked at, and agreed to, before anything of it is
+// carried out. Users are those that go by it.
+func (c *clouds) accept(ctx context.Context, a *cloud.Account, set *cloud.ChangeSet) (users []string, err error) {
+	if err := c.gate(ctx, a, set); err != nil {
+		return nil, err
 	}
-	return nil
+	if users, err = goingUsers(ctx, a, set); err != nil {
+		return nil, err
+	}
+	if err := c.letUsersGo(ctx, a, users); err != nil {
+		return nil, err
+	}
+	return users, c.bound(ctx, a)
 }
 
 // profileName is the AWS profile of a machine in a stack.
@@ -162,7 +194,7 @@ func (c *clouds) setUp(ctx context.Context, a *cloud.Account, s *cloud.Stack, o 
 		return err
 	}
 	location := schemeS3 + bucket + "/" + o.Prefix
-	used, err := c.remembers(dirs, location, machine.Access{Profile: c.profileName(n), Region: a.Region, Endpoint: a.Endpoint()})
+	used, err := c.remembers(dirs, location, machine.Access{Profile: c.profileName(n), Region: a.Region, Endpoint: a.Endpoint(), Stack: c.stack})
 	if err != nil {
 		return err
 	}
@@ -181,14 +213,14 @@ func (c *clouds) setUp(ctx context.Context, a *cloud.Account, s *cloud.Stack, o 
 }
 
 // remembers writes the settings. Whoever has a repository already goes on with it
-// where none is named.
+// where none is named, unless it is of a stack that was removed.
 func (c *clouds) remembers(dirs machine.Dirs, location string, access machine.Access) (used bool, err error) {
 	local, err := exists(dirs.DefaultRepository())
 	if err != nil {
 		return false, err
 	}
 	err = dirs.ChangeSettings(func(s *machine.Settings) {
-		if s.Repository == "" && !local {
+		if s.Repository == "" && !local || s.Storages[s.Repository].Gone != "" {
 			s.Repository = location
 		}
 		used = s.Repository == location

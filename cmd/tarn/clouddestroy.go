@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 
 	"github.com/spf13/cobra"
@@ -12,7 +11,6 @@ import (
 	"github.com/tarn-backup/tarn"
 	"github.com/tarn-backup/tarn/internal/cloud"
 	"github.com/tarn-backup/tarn/internal/cloud/guard"
-	"github.com/tarn-backup/tarn/internal/machine"
 )
 
 func newCloudDestroy(c *clouds) *cobra.Command {
@@ -23,7 +21,9 @@ func newCloudDestroy(c *clouds) *cobra.Command {
 that is in it, and so does its KMS key. It says before what that goes on costing, and empties nothing.
 
 What stays is what the template that is deployed says. Should it not retain something that holds data, somebody has to type the
-name of that, for each; --yes does not do that. A stack that tarn has not made is refused.` + "\n" + exitCodes,
+name of that, for each; --yes does not do that. A stack that tarn has not made is refused.
+
+This machine keeps in mind that the repository is gone, and backs up nowhere else in silence.` + "\n" + exitCodes,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return c.destroy(cmd.Context()) },
 	}
@@ -37,24 +37,17 @@ func (c *clouds) destroy(ctx context.Context) error {
 		return err
 	}
 	s, err := a.Stack(ctx, c.stack)
+	if errors.Is(err, cloud.ErrNoStack) {
+		return c.forgetGone(a, err)
+	}
 	if err != nil {
 		return err
 	}
-	plan, err := c.whatGoes(ctx, a)
+	if s.Planned() {
+		return c.destroyPlanned(ctx, a, s)
+	}
+	plan, list, err := c.agreeToEnd(ctx, a, s)
 	if err != nil {
-		return err
-	}
-	list, err := c.machines(ctx, a, s)
-	if err != nil {
-		return err
-	}
-	if err := c.sayWhatStays(ctx, a, s, plan); err != nil {
-		return err
-	}
-	if err := c.sayWhatGoes(plan.Unkept(), list); err != nil {
-		return err
-	}
-	if err := c.letGo(plan.Unkept()); err != nil {
 		return err
 	}
 	for _, m := range list {
@@ -62,17 +55,43 @@ func (c *clouds) destroy(ctx context.Context) error {
 			return err
 		}
 	}
+	if err := c.markGone(a); err != nil {
+		return err
+	}
 	if err := a.Delete(ctx, s, c.tell); err != nil {
 		return err
 	}
-	if err := c.forget(s, list); err != nil {
+	if err := c.forget(a, s, list); err != nil {
 		return err
 	}
+	c.sayBoundaryStays(ctx, a)
 	if c.json {
 		return c.printJSON(map[string]any{"type": "destroyed", "stack": s.Name, "kept_bucket": keptBucket(plan, s)})
 	}
 	c.say("The stack %s is removed", s.Name)
 	return nil
+}
+
+// agreeToEnd says what of a stack stays and what goes, and asks before anything does.
+func (c *clouds) agreeToEnd(ctx context.Context, a *cloud.Account, s *cloud.Stack) (*guard.Plan, []machineState, error) {
+	plan, err := c.whatGoes(ctx, a)
+	if err != nil {
+		return nil, nil, err
+	}
+	list, err := c.machines(ctx, a, s)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := c.sayWhatStays(ctx, a, s, plan); err != nil {
+		return nil, nil, err
+	}
+	if err := c.sayWhatGoes(plan.Unkept(), list); err != nil {
+		return nil, nil, err
+	}
+	for _, note := range plan.Notes {
+		c.warn("%s", note)
+	}
+	return plan, list, c.letGo(plan.Unkept())
 }
 
 // whatGoes judges the deletion of the stack by the template that it has now,
@@ -89,7 +108,7 @@ func (c *clouds) whatGoes(ctx context.Context, a *cloud.Account) (*guard.Plan, e
 	if !ok {
 		return nil, hinted{fmt.Errorf("stack %s: tarn has not made it, and nothing was removed", c.stack), "Name tarn's own by --stack. Another's stack is not tarn's to remove."}
 	}
-	return guard.Deletion(ctx, a.CloudFormation, c.stack)
+	return guard.Deletion(ctx, a.Asker(), c.stack)
 }
 
 // stays reports whether a plan keeps a resource in the account.
@@ -204,42 +223,4 @@ func (c *clouds) monthOf(w *cloud.Weight, a *cloud.Account, bucket string) (stri
 		return "", err
 	}
 	return fmt.Sprintf("%s a month", bill.Total), nil
-}
-
-// forget removes what this machine has of a stack that is gone: keys that no longer
-// work, and the settings that lead to them. The repository's identity stays.
-func (c *clouds) forget(s *cloud.Stack, list []machineState) error {
-	file, err := machine.AWSCredentials(c.getenv)
-	if err != nil {
-		return err
-	}
-	gone := map[string]bool{}
-	for _, m := range list {
-		if m.mine == "" {
-			continue
-		}
-		if err := file.Remove(c.profileName(m.n)); err != nil {
-			return err
-		}
-		gone[c.profileName(m.n)] = true
-	}
-	dirs, err := machine.UserDirs(c.getenv)
-	if err != nil || len(gone) == 0 {
-		return err
-	}
-	err = dirs.ChangeSettings(func(settings *machine.Settings) {
-		for _, location := range slices.Collect(maps.Keys(settings.Storages)) {
-			if !gone[settings.Storages[location].Profile] {
-				continue
-			}
-			delete(settings.Storages, location)
-			if settings.Repository == location {
-				settings.Repository = ""
-			}
-		}
-	})
-	if err == nil {
-		c.say("Removed the profiles of the stack %s from %s", s.Name, file)
-	}
-	return err
 }

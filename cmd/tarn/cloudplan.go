@@ -38,11 +38,11 @@ counts. Then it deletes the change set again: nothing has changed.
 Without --template it is tarn's own, with the flags of ` + "`tarn cloud deploy`" + `, which shows the same and asks before it goes on.
 
 With --execute the plan is carried out, after a question or with --yes. What replaces or removes a bucket, a table or anything else that
-has data of its own takes more: somebody has to type its name, for each. No flag does that. A plan whose
-names are taken is refused, since it would fail.
+has data of its own takes more: somebody has to type its name, for each. So does a bucket whose lifecycle would delete sooner, since S3
+then empties it by itself. No flag does that. A plan whose names are taken is refused, since it would fail.
 
-What loses nothing yet but may later is marked "look at this": a DeletionPolicy that no longer retains, a lifecycle that deletes sooner,
-a bucket that is opened.
+What loses nothing yet but may later is marked "look at this": a DeletionPolicy that no longer retains, a bucket that is opened, versions
+that end. Where macros (Transform) make more of a template than it shows, what they make of it is judged.
 
 The exit code is 3 if the plan would lose data or fail, or has something to look at, so that a script can tell.` + "\n" + exitCodes,
 		Args: cobra.NoArgs,
@@ -65,7 +65,16 @@ func (c *clouds) plan(ctx context.Context, f planFlags) error {
 	if f.template == "" && f.execute {
 		return hinted{errors.New("--execute wants --template"), "`tarn cloud deploy` plans tarn's own template, and carries it out."}
 	}
-	// A stack that tarn has not made may have any name.
+	check := cloud.CheckStack
+	if f.template != "" {
+		check = cloud.CheckAnyStack
+	}
+	if err := errors.Join(check(c.stack), cloud.CheckRole(f.role)); err != nil {
+		return hinted{err, "Name the stack with --stack, and the role by its ARN with --role."}
+	}
+	if err := f.stack.check(f.given); err != nil {
+		return err
+	}
 	a, err := cloud.Open(ctx, cloud.Config{Profile: c.profile, Region: c.region, Endpoint: c.endpoint, Now: c.now, Logger: c.log})
 	if err != nil {
 		return err
@@ -77,7 +86,7 @@ func (c *clouds) plan(ctx context.Context, f planFlags) error {
 	set, err := a.Propose(ctx, p)
 	if errors.Is(err, cloud.ErrNoChange) {
 		if c.json {
-			return c.printJSON(guard.Plan{Stack: c.stack, Changes: []guard.Change{}})
+			return c.printJSON(typedPlan{"plan", &guard.Plan{Stack: c.stack, Changes: []guard.Change{}}})
 		}
 		c.say("stack %s: nothing changes", c.stack)
 		return nil
@@ -124,9 +133,15 @@ func (c *clouds) proposal(ctx context.Context, a *cloud.Account, f planFlags) (p
 	return p, nil
 }
 
+// typedPlan is a plan among the other documents that a command prints.
+type typedPlan struct {
+	Type string `json:"type"`
+	*guard.Plan
+}
+
 // judge says what a change set would do, and prints it.
 func (c *clouds) judge(ctx context.Context, a *cloud.Account, set *cloud.ChangeSet, parameters map[string]string) (*guard.Plan, error) {
-	plan, err := guard.Look(ctx, a.CloudFormation, guard.Request{
+	plan, err := guard.Look(ctx, a.Asker(), guard.Request{
 		Stack: set.Stack, Template: []byte(set.Template), Parameters: parameters, ChangeSet: set.ID, Changes: set.Changes,
 		Taken: func(ctx context.Context, n guard.Named) (bool, error) { return a.Taken(ctx, n.Type, n.Name) },
 	})
@@ -135,7 +150,7 @@ func (c *clouds) judge(ctx context.Context, a *cloud.Account, set *cloud.ChangeS
 	}
 	if c.json {
 		plan.Changes = orEmpty(plan.Changes)
-		return plan, c.printJSON(plan)
+		return plan, c.printJSON(typedPlan{"plan", plan})
 	}
 	return plan, plan.Print(c.stdout)
 }
@@ -152,10 +167,12 @@ func (c *clouds) guardChanges(ctx context.Context, a *cloud.Account, set *cloud.
 
 // typist returns what asks whoever sits there, and reads a line.
 func (c *clouds) typist() func(question string) (string, error) {
-	in := bufio.NewReader(c.stdin) // one for all answers: it reads ahead
+	if c.answers == nil {
+		c.answers = bufio.NewReader(c.stdin) // one for all answers: it reads ahead
+	}
 	return func(question string) (string, error) {
 		fmt.Fprint(c.stderr, question)
-		line, err := in.ReadString('\n')
+		line, err := c.answers.ReadString('\n')
 		if err == io.EOF && line != "" {
 			err = nil
 		}
@@ -188,7 +205,7 @@ func (c *clouds) carryOut(ctx context.Context, a *cloud.Account, set *cloud.Chan
 	if err := c.consent(plan, yes); err != nil {
 		return errors.Join(err, a.Discard(context.WithoutCancel(ctx), set))
 	}
-	if err := a.Execute(ctx, set, c.tell); err != nil {
+	if err := a.Execute(ctx, set, nil, c.tell); err != nil {
 		return err
 	}
 	c.say("stack %s: done", set.Stack)

@@ -245,7 +245,7 @@ func TestCloudPlanHarmless(t *testing.T) {
 	step(exitDone, "y\n", []string{"done"}, "--template", "one.yaml", "--execute")
 	step(exitDone, "", []string{"nothing changes"}, "--template", "one.yaml")
 	step(exitDone, "", []string{"1 changed, 1 added", "~ changed: queue A", ": VisibilityTimeout"}, "--template", "two.json")
-	step(exitDone, "", []string{`"action":"changed"`, `"properties":["VisibilityTimeout"]`}, "--template", "two.json", "--json")
+	step(exitDone, "", []string{`{"type":"plan",`, `"action":"changed"`, `"properties":["VisibilityTimeout"]`}, "--template", "two.json", "--json")
 	step(exitDone, "", []string{"done"}, "--template", "two.json", "--execute", "--yes")
 	step(exitFailed, "", []string{"want NAME=VALUE"}, "--template", "two.json", "--parameter", "x")
 	step(exitFailed, "", []string{`parameter "x": the template has`}, "--template", "two.json", "--parameter", "x=1")

@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"errors"
+	"fmt"
 
 	"github.com/spf13/cobra"
 
@@ -27,8 +29,14 @@ func newCloudPolicy(c *clouds) *cobra.Command {
 		Long: `policy prints the IAM policy that is just enough for one of those who have to do with the stack: the person who deploys,
 CloudFormation's execution role, and machines that back up, restore, do both, or prune.
 
-A deployer's key is as strong as the execution role: that role makes the users of machines, and their policies are what the template
-says. Who may deploy can so make a user with any rights. Keep that key off the machines that back up.
+A deployer's key is as strong as the execution role, which makes the users of machines and writes their policies. So that this gives no
+rights but over the stack's bucket, there is a permissions boundary (--boundary): users and roles of the stack have nothing beyond it,
+and the execution role can make none without it, nor take it off or change it. An administrator applies it once.
+
+Over the bucket itself that key has power: IAM can't tell a lifecycle that keeps old versions from one that deletes everything in a
+day, and the template needs one. plan and deploy ask for the bucket's name before a lifecycle deletes sooner, but who has the key need
+not use them. What holds against it is Object Lock (--object-lock): no lifecycle deletes a locked version. Keep the key off the
+machines that back up.
 
 The account's number is asked of AWS, unless --account and --region are given. --apply makes the policy in the account, or a new
 version of it; of the five versions that IAM keeps the oldest goes, if there is no room.` + "\n" + exitCodes,
@@ -39,6 +47,7 @@ version of it; of the five versions that IAM keeps the oldest goes, if there is 
 		cloud.Backup: "for a machine that only backs up", cloud.Restore: "for a machine that only gets files back",
 		cloud.Machine: "for a machine that does both, as the stack's users do", cloud.Prune: "for who may delete",
 		cloud.Deployer: "for the person who deploys", cloud.Execution: "for CloudFormation's execution role",
+		cloud.Boundary: "what users and roles of the stack may have at most: their permissions boundary",
 	}
 	var names []string
 	for _, kind := range cloud.Kinds {
@@ -114,8 +123,17 @@ func (c *clouds) policyPlace(ctx context.Context, f policyFlags) (place cloud.Pl
 	if err := cloud.CheckQualifier(f.qualifier); err != nil {
 		return place, nil, err
 	}
+	if f.account != "" {
+		err = cloud.CheckAccount(f.account)
+	}
+	if f.bucket != "" {
+		err = errors.Join(err, checkBucket(f.bucket))
+	}
+	if err != nil {
+		return place, nil, err
+	}
 	if f.account != "" && c.region != "" && !f.apply {
-		if err := cloud.CheckStack(c.stack); err != nil {
+		if err := errors.Join(cloud.CheckStack(c.stack), cloud.CheckRegion(c.region)); err != nil {
 			return place, nil, err
 		}
 		place = cloud.NewPlace(c.region, f.account, c.stack)
@@ -127,10 +145,16 @@ func (c *clouds) policyPlace(ctx context.Context, f policyFlags) (place cloud.Pl
 			return place, nil, err
 		}
 	}
+	if f.account != "" && place.Account != f.account {
+		return place, nil, hinted{fmt.Errorf("account %s: the credentials are of account %s", f.account, place.Account), "Leave --account out, or name a profile of that account by --profile."}
+	}
+	if err := cloud.CheckKey(f.key, place.Region); err != nil {
+		return place, nil, err
+	}
 	place.Prefix, place.Key, place.Qualifier = f.prefix, f.key, f.qualifier
 	if f.bucket == "" {
 		return place, a, nil
 	}
 	place.Bucket = "arn:" + place.Partition + ":s3:::" + f.bucket
-	return place, a, checkBucket(f.bucket)
+	return place, a, nil
 }

@@ -55,6 +55,13 @@ func (c *clouds) rotate(ctx context.Context, a *cloud.Account, s *cloud.Stack, n
 	if err != nil {
 		return err
 	}
+	done, err := c.mendKeys(ctx, a, user, mine)
+	if err != nil {
+		return err
+	}
+	if done {
+		return c.sayRotated(user, mine, "", n)
+	}
 	if err := c.onlyKey(ctx, a, user, mine, n); err != nil {
 		return err
 	}
@@ -65,20 +72,24 @@ func (c *clouds) rotate(ctx context.Context, a *cloud.Account, s *cloud.Stack, n
 	if err := c.agree(fmt.Sprintf("Make a new access key for %s, and remove %s?", user, mine)); err != nil {
 		return err
 	}
-	key, err := c.newKey(ctx, a, file, user, s.Bucket(), o.Prefix, n)
+	of := keyFor{user: user, bucket: s.Bucket(), prefix: o.Prefix, machine: n, replaces: mine}
+	key, err := c.newKey(ctx, a, file, of, func() error { return a.DropKey(ctx, user, mine) })
 	if err != nil {
 		return err
 	}
-	if err := a.DisableKey(ctx, user, mine); err != nil {
-		return err
-	}
-	if err := a.RemoveKey(ctx, user, mine); err != nil {
-		return err
-	}
+	return c.sayRotated(user, key.ID, mine, n)
+}
+
+// sayRotated says which key this machine has now; old is empty if it went before.
+func (c *clouds) sayRotated(user, key, old string, n int) error {
 	if c.json {
-		return c.printJSON(map[string]any{"type": "rotated", "user": user, "profile": c.profileName(n), "access_key": key.ID, "removed": mine})
+		return c.printJSON(map[string]any{"type": "rotated", "user": user, "profile": c.profileName(n), "access_key": key, "removed": old})
 	}
-	c.say("The AWS profile %s has the new access key %s; %s is removed", c.profileName(n), key.ID, mine)
+	if old == "" {
+		c.say("The AWS profile %s has the new access key %s of a rotation that was interrupted: it is finished now", c.profileName(n), key)
+	} else {
+		c.say("The AWS profile %s has the new access key %s; %s is removed", c.profileName(n), key, old)
+	}
 	return nil
 }
 
@@ -132,10 +143,7 @@ func (c *clouds) removeKey(ctx context.Context, a *cloud.Account, user, id strin
 	if err := c.agree(fmt.Sprintf("Remove the access key %s of %s? What uses it stops working.", id, user)); err != nil {
 		return err
 	}
-	if err := a.DisableKey(ctx, user, id); err != nil {
-		return err
-	}
-	if err := a.RemoveKey(ctx, user, id); err != nil {
+	if err := a.DropKey(ctx, user, id); err != nil {
 		return err
 	}
 	if c.json {

@@ -57,11 +57,15 @@ func (c *clouds) status(ctx context.Context) error {
 	if err := s.Changeable(); err != nil {
 		return err
 	}
+	if s.Planned() {
+		c.say("            it has a plan, and nothing else: `tarn cloud deploy` makes it, `tarn cloud destroy` removes the plan")
+		return nil
+	}
 	c.say("bucket      %s", s.Bucket())
 	if !made {
 		c.say("options     none: tarn has not made this stack")
 	} else {
-		c.say("repository  %s%s/%s, archives in %s", schemeS3, s.Bucket(), o.Prefix, o.Class)
+		c.say("repository  %s%s/%s, made for archives in %s", schemeS3, s.Bucket(), o.Prefix, o.Class)
 		c.say("options     %s", optionsLine(o))
 	}
 	for _, m := range list {
@@ -73,7 +77,7 @@ func (c *clouds) status(ctx context.Context) error {
 // optionsOf returns what a stack was made from; made is false if tarn has not
 // made it, or nobody has yet.
 func (c *clouds) optionsOf(ctx context.Context, a *cloud.Account, s *cloud.Stack) (o cloud.Options, made bool, err error) {
-	if s.Changeable() != nil {
+	if s.Changeable() != nil || s.Planned() {
 		return o, false, nil
 	}
 	text, err := a.Template(ctx, c.stack)

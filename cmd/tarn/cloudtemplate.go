@@ -52,6 +52,15 @@ func (f *stackFlags) over(o cloud.Options, given func(name string) bool) (cloud.
 	return o, o.Check()
 }
 
+// check refuses values of flags that no stack can have, whatever else it has.
+func (f *stackFlags) check(given func(name string) bool) error {
+	alone := given("budget") != given("email") // the other one may be the stack's
+	_, err := f.over(cloud.DefaultOptions(), func(name string) bool {
+		return given(name) && !(alone && (name == "budget" || name == "email"))
+	})
+	return err
+}
+
 func newCloudTemplate(c *clouds) *cobra.Command {
 	var f stackFlags
 	var deployed bool

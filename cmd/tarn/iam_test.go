@@ -18,14 +18,17 @@ import (
 // Condition, and takes names of operations for names of actions. So this
 // is written from AWS's documentation of how policies are evaluated: a Deny that
 // matches counts before anything, then an Allow, and without one nothing is allowed.
+// What the user's policy allows counts only if its boundary, if it has one, does so, too.
 // It fails the test at what it does not know.
 type iam struct {
 	t    *testing.T
 	next http.Handler
-	tls  bool // whether requests count as sent by TLS
+	tls  bool   // whether requests count as sent by TLS
+	key  string // the ARN of the KMS key of the bucket; "" for none
 
 	mu       sync.Mutex
 	identity []cloud.Statement // of the user's policy
+	boundary []cloud.Statement // of the user's permissions boundary; nil if it has none
 	bucket   []cloud.Statement // of the bucket's policy
 	used     map[string]bool   // actions that were asked for
 }
@@ -48,7 +51,12 @@ func (i *iam) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	i.mu.Lock()
 	i.used[a.action] = true
 	allowed := i.allowed(a)
-	lists := i.allowed(access{"s3:ListBucket", bucketOf(a.resource), map[string]string{"aws:SecureTransport": a.context["aws:SecureTransport"]}})
+	if use := keyUse(r, a); allowed && use != "" && i.key != "" {
+		a = access{use, i.key, map[string]string{"kms:ViaService": "s3.us-east-1.amazonaws.com", "aws:ResourceTag/tarn:stack": "tarn"}}
+		i.used[use] = true
+		allowed = i.allowed(a)
+	}
+	lists := i.allowed(access{"s3:ListBucket", bucketOf(a.resource), map[string]string{"aws:SecureTransport": a.context["aws:SecureTransport"], "aws:ResourceAccount": leastAccount}})
 	i.mu.Unlock()
 	if !allowed {
 		deny(w, r, fmt.Sprintf("User: arn:aws:iam::123456789012:user/machine is not authorized to perform: %s on resource: %q", a.action, a.resource))
@@ -73,6 +81,19 @@ func (i *iam) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write(rec.Body.Bytes()) // a client that is gone needs no answer
 }
 
+// keyUse is what S3 asks of the bucket's key on behalf of who sends a request, by
+// its documentation of SSE-KMS: a data key for what is begun, and for what reads or
+// goes on with an upload, that key decrypted.
+func keyUse(r *http.Request, a access) string {
+	switch q := r.URL.Query(); {
+	case a.action == "s3:GetObject" && r.Method == http.MethodGet, a.action == "s3:PutObject" && q.Has("uploadId"):
+		return "kms:Decrypt"
+	case a.action == "s3:PutObject":
+		return "kms:GenerateDataKey"
+	}
+	return ""
+}
+
 func deny(w http.ResponseWriter, r *http.Request, message string) {
 	w.Header().Set("Content-Type", "application/xml")
 	w.Header().Set("Connection", "close") // the body is not read
@@ -92,12 +113,14 @@ func (i *iam) access(r *http.Request) access {
 	bucket, key, object := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
 	object = object && key != ""
 	q := r.URL.Query()
-	a := access{resource: "arn:aws:s3:::" + bucket, context: map[string]string{"aws:SecureTransport": fmt.Sprint(i.tls), "aws:RequestedRegion": "us-east-1"}}
+	a := access{resource: "arn:aws:s3:::" + bucket, context: map[string]string{"aws:SecureTransport": fmt.Sprint(i.tls), "aws:RequestedRegion": "us-east-1", "aws:ResourceAccount": leastAccount}}
 	if object {
 		a.resource += "/" + key
 	}
 	upload := q.Has("uploads") || q.Has("uploadId")
 	switch method := r.Method; {
+	case !object && q.Has("versions") && method == http.MethodGet:
+		a.action = "s3:ListBucketVersions"
 	case !object && (q.Has("policy") || q.Has("versioning") || q.Has("lifecycle") || q.Has("versions")):
 		a.action = "s3:" + map[string]string{"GET": "Get", "PUT": "Put", "DELETE": "Delete"}[method] + "Bucket" + strings.ToUpper(r.URL.RawQuery[:1]) + r.URL.RawQuery[1:]
 	case !object && method == http.MethodGet:
@@ -132,17 +155,20 @@ func (i *iam) access(r *http.Request) access {
 
 // allowed evaluates the policies.
 func (i *iam) allowed(a access) bool {
-	allow := false
-	for _, s := range append(slices.Clone(i.identity), i.bucket...) {
-		if !i.matches(s, a) {
-			continue
+	own, denied := i.says(i.identity, a)
+	most, denies := i.says(i.boundary, a)
+	bucket, refused := i.says(i.bucket, a)
+	return !denied && !denies && !refused && (own && (most || i.boundary == nil) || bucket)
+}
+
+// says is what one policy says of a request.
+func (i *iam) says(list []cloud.Statement, a access) (allows, denies bool) {
+	for _, s := range list {
+		if i.matches(s, a) {
+			allows, denies = allows || s.Effect == "Allow", denies || s.Effect == "Deny"
 		}
-		if s.Effect == "Deny" {
-			return false
-		}
-		allow = true
 	}
-	return allow
+	return allows, denies
 }
 
 func (i *iam) matches(s cloud.Statement, a access) bool {

@@ -19,7 +19,10 @@ import (
 	"github.com/tarn-backup/tarn/internal/storage/storagetest"
 )
 
-const leastBucket = "arn:aws:s3:::lab"
+const (
+	leastBucket  = "arn:aws:s3:::lab"
+	leastAccount = "123456789012"
+)
 
 // policied is a person whose requests pass an evaluator of policies on their
 // way to a lab that has the semantics of cold classes.
@@ -114,8 +117,8 @@ func texts(v any) (list []string) {
 // policy is that of a kind of machine, for a repository.
 func (p *policied) policy(kind cloud.Kind, prefix string) []cloud.Statement {
 	p.t.Helper()
-	place := cloud.NewPlace("us-east-1", "123456789012", "tarn")
-	place.Bucket, place.Prefix = leastBucket, prefix
+	place := cloud.NewPlace("us-east-1", leastAccount, "tarn")
+	place.Bucket, place.Prefix, place.Key = leastBucket, prefix, p.iam.key
 	doc, err := place.Policy(kind)
 	if err != nil {
 		p.t.Fatal(err)

@@ -40,6 +40,13 @@ func (g *globals) location(dirs machine.Dirs) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	if own := s.Storages[s.Repository]; own.Gone != "" {
+		return "", hinted{
+			fmt.Errorf("repository %s: its stack %s was removed (%s), and this machine's access key with it: nothing was done", s.Repository, own.Stack, own.Gone),
+			"`tarn cloud deploy` makes a bucket anew. --repo or TARN_REPO names another repository, or this one, for credentials that may read it (--aws-profile). " +
+				"To go back to the local one, delete \"repository\" in " + dirs.SettingsPath() + ".",
+		}
+	}
 	if s.Repository != "" {
 		return parsePlace(s.Repository)
 	}

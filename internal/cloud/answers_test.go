@@ -1,6 +1,7 @@
 package cloud_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -116,7 +117,7 @@ func TestStates(t *testing.T) {
 		"CREATE_IN_PROGRESS": cloud.ErrUnderWay, "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS": cloud.ErrUnderWay, "DELETE_IN_PROGRESS": cloud.ErrUnderWay,
 		"UPDATE_ROLLBACK_FAILED": cloud.ErrStuck, "ROLLBACK_FAILED": cloud.ErrStuck, "DELETE_FAILED": cloud.ErrStuck,
 	} {
-		a, _ := answering(t, map[string][]string{"DescribeStacks": {stackIn(status)}, "DescribeStackResources": {"<StackResources/>"}})
+		a, _ := answering(t, map[string][]string{"DescribeStacks": {stackIn(status)}, "ListStackResources": {"<StackResourceSummaries/>"}})
 		s, err := a.Stack(t.Context(), "tarn")
 		if err != nil {
 			t.Fatal(err)
@@ -208,7 +209,7 @@ func TestFollow(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			a, _ := answering(t, map[string][]string{"DescribeStacks": {stackIn("UPDATE_IN_PROGRESS")}, "ExecuteChangeSet": {""}, "DescribeStackEvents": test.looks})
 			var told []string
-			err := a.Execute(t.Context(), &cloud.ChangeSet{ID: "arn:change", Stack: "tarn", StackID: stackARN}, func(e cloud.Event) { told = append(told, string(e.Status)) })
+			err := a.Execute(t.Context(), &cloud.ChangeSet{ID: "arn:change", Stack: "tarn", StackID: stackARN}, nil, func(e cloud.Event) { told = append(told, string(e.Status)) })
 			if strings.Join(told, " ") != test.told {
 				t.Errorf("told %v", told)
 			}
@@ -221,6 +222,60 @@ func TestFollow(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestAccepted: what follows an accepted change follows no refused one.
+func TestAccepted(t *testing.T) {
+	done := event("1", "tarn", "AWS::CloudFormation::Stack", "UPDATE_COMPLETE", "")
+	for answer, want := range map[string]int{"": 1, refusal(403, "AccessDenied", "User: u is not authorized to perform: cloudformation:ExecuteChangeSet on resource: s"): 0} {
+		a, _ := answering(t, map[string][]string{"ExecuteChangeSet": {answer}, "DescribeStackEvents": {events(), events(done)}, "DescribeStacks": {stackIn("UPDATE_IN_PROGRESS")}})
+		calls := 0
+		err := a.Execute(t.Context(), &cloud.ChangeSet{ID: "arn:change", Stack: "tarn", StackID: stackARN}, func(context.Context) error { calls++; return nil }, func(cloud.Event) {})
+		if calls != want || (err == nil) != (want == 1) {
+			t.Errorf("%q: called %d times, %v", answer, calls, err)
+		}
+	}
+}
+
+// TestFollowUnderWay: a stack that somebody else changes is followed by its id to
+// its end, even if the last of its events was there before the first look.
+func TestFollowUnderWay(t *testing.T) {
+	end := event("2", "tarn", "AWS::CloudFormation::Stack", "UPDATE_ROLLBACK_COMPLETE", "")
+	failed := event("1", "Machine1", "AWS::IAM::User", "UPDATE_FAILED", "no")
+	for name, looks := range map[string][]string{"seen": {events(), events(end, failed)}, "missed": {events(end, failed)}} {
+		a, _ := answering(t, map[string][]string{"DescribeStackEvents": looks, "DescribeStacks": {stackIn("UPDATE_IN_PROGRESS"), stackIn("UPDATE_ROLLBACK_COMPLETE")}})
+		s, err := a.Find(t.Context(), "tarn")
+		if err != nil || !s.UnderWay() {
+			t.Fatalf("%+v, %v", s, err)
+		}
+		if err := a.Follow(t.Context(), s, func(cloud.Event) {}); err == nil || !strings.Contains(err.Error(), "UPDATE_ROLLBACK_COMPLETE") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	a, _ := answering(t, map[string][]string{"DescribeStackEvents": {events()}, "DescribeStacks": {stackIn("DELETE_IN_PROGRESS"), noStack}})
+	s, err := a.Find(t.Context(), "tarn")
+	if err == nil {
+		err = a.Follow(t.Context(), s, func(cloud.Event) {})
+	}
+	if err != nil {
+		t.Errorf("one that goes: %v", err)
+	}
+}
+
+// TestResources: a stack with more resources than a page has is read to its end.
+func TestResources(t *testing.T) {
+	page := func(from int) (list string) {
+		for i := range 100 {
+			list += fmt.Sprintf("<member><LogicalResourceId>Machine%d</LogicalResourceId><PhysicalResourceId>user-%[1]d</PhysicalResourceId><ResourceType>AWS::IAM::User</ResourceType>"+
+				"<LastUpdatedTimestamp>2026-01-02T03:04:05Z</LastUpdatedTimestamp><ResourceStatus>CREATE_COMPLETE</ResourceStatus></member>", from+i)
+		}
+		return "<StackResourceSummaries>" + list + "</StackResourceSummaries>"
+	}
+	a, _ := answering(t, map[string][]string{"DescribeStacks": {stackIn("CREATE_COMPLETE")}, "ListStackResources": {page(1) + "<NextToken>n</NextToken>", page(101)}})
+	s, err := a.Stack(t.Context(), "tarn")
+	if err != nil || len(s.Resources) != 200 || s.User(1) != "user-1" || s.User(150) != "user-150" {
+		t.Errorf("%d resources, %v", len(s.Resources), err)
 	}
 }
 

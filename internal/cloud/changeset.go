@@ -70,8 +70,9 @@ func (a *Account) propose(ctx context.Context, p Proposal) (*ChangeSet, error) {
 			return nil, err
 		}
 	}
+	now := a.cfg.Now().UTC() // in full, as a run that was killed may have left one a moment ago
 	in := &cloudformation.CreateChangeSetInput{
-		StackName: &p.Stack, ChangeSetName: new("tarn-" + a.cfg.Now().UTC().Format("20060102T150405Z")), ChangeSetType: kind,
+		StackName: &p.Stack, ChangeSetName: new(fmt.Sprintf("tarn-%s-%09d", now.Format("20060102T150405Z"), now.Nanosecond())), ChangeSetType: kind,
 		TemplateBody: &p.Template, Capabilities: []types.Capability{types.CapabilityCapabilityIam},
 		Description: new("made by tarn"),
 	}
@@ -90,10 +91,14 @@ func (a *Account) propose(ctx context.Context, p Proposal) (*ChangeSet, error) {
 	}
 	c := &ChangeSet{ID: aws.ToString(out.Id), Stack: p.Stack, StackID: aws.ToString(out.StackId), New: kind == types.ChangeSetTypeCreate, Template: p.Template}
 	err = a.await(ctx, c)
-	if err != nil {
-		err = errors.Join(err, a.Discard(context.WithoutCancel(ctx), c))
+	if err == nil {
+		return c, nil
 	}
-	return c, err
+	discarded := a.Discard(context.WithoutCancel(ctx), c)
+	if discarded != nil && errors.Is(err, ErrNoChange) {
+		err = nil // or nobody would hear of it
+	}
+	return c, errors.Join(err, discarded)
 }
 
 // await waits until a change set is worked out, and reads its changes.

@@ -77,6 +77,9 @@ func Open(ctx context.Context, cfg Config) (*Account, error) {
 	if loaded.Region == "" {
 		return nil, fmt.Errorf("opening the account: %w", ErrNoRegion)
 	}
+	if err := CheckRegion(loaded.Region); err != nil {
+		return nil, err
+	}
 	if loaded.Credentials == nil {
 		return nil, fmt.Errorf("finding AWS credentials: %w", ErrNoCredentials)
 	}

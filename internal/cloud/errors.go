@@ -153,7 +153,11 @@ func missingAction(err error, message string) string {
 	case "HeadBucket":
 		action = "ListBucket"
 	}
-	return strings.ToLower(op.Service()) + ":" + action
+	service := strings.ToLower(op.Service())
+	if service == "cloudcontrol" { // whose actions are CloudFormation's
+		service = "cloudformation"
+	}
+	return service + ":" + action
 }
 
 func explainNetwork(err error) error {

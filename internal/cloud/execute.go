@@ -18,8 +18,9 @@ import (
 const stackType = "AWS::CloudFormation::Stack"
 
 // Execute has CloudFormation do what a change set says, and tells each event
-// until it has ended. Interrupted, CloudFormation goes on by itself.
-func (a *Account) Execute(ctx context.Context, c *ChangeSet, tell func(Event)) error {
+// until it has ended. Interrupted, CloudFormation goes on by itself. Accepted, if
+// not nil, is called once CloudFormation has begun.
+func (a *Account) Execute(ctx context.Context, c *ChangeSet, accepted func(context.Context) error, tell func(Event)) error {
 	f := &follower{a: a, stack: &Stack{Name: c.Stack, ID: c.StackID}, tell: tell}
 	if err := f.skip(ctx); err != nil {
 		return err
@@ -27,7 +28,35 @@ func (a *Account) Execute(ctx context.Context, c *ChangeSet, tell func(Event)) e
 	if _, err := a.CloudFormation.ExecuteChangeSet(ctx, &cloudformation.ExecuteChangeSetInput{ChangeSetName: &c.ID, StackName: &c.Stack}); err != nil {
 		return fmt.Errorf("executing the change set of %s: %w", c.Stack, explain(err))
 	}
-	return f.follow(ctx)
+	var err error
+	if accepted != nil {
+		err = accepted(ctx)
+	}
+	return errors.Join(err, f.follow(ctx))
+}
+
+// Follow tells each event of a stack that is being changed until that has ended.
+func (a *Account) Follow(ctx context.Context, s *Stack, tell func(Event)) error {
+	f := &follower{a: a, stack: s, tell: tell}
+	if err := f.skip(ctx); err != nil {
+		return err
+	}
+	for looks := 0; ; looks++ {
+		if _, err := f.read(ctx, f.note); err != nil {
+			return err
+		}
+		// The last of its events may have been among those that were skipped.
+		now, err := a.describe(ctx, s.ID)
+		if errors.Is(err, ErrNoStack) {
+			return nil
+		}
+		if err != nil || !now.UnderWay() {
+			return errors.Join(err, f.judge(now.ended()))
+		}
+		if err := a.wait(ctx, looks); err != nil {
+			return fmt.Errorf("following the stack %s: CloudFormation goes on by itself: %w", s.Name, err)
+		}
+	}
 }
 
 // Delete deletes a stack, but for what its template retains, and tells each

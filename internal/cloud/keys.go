@@ -71,9 +71,11 @@ func (a *Account) Keys(ctx context.Context, user string) (list []Key, err error)
 	return list, nil
 }
 
-// NewKey makes an access key for a user.
+// NewKey makes an access key for a user. The request is sent once: should its
+// answer be lost, a second one would make a second key.
 func (a *Account) NewKey(ctx context.Context, user string) (*NewKey, error) {
-	out, err := a.IAM.CreateAccessKey(ctx, &iam.CreateAccessKeyInput{UserName: &user})
+	once := func(o *iam.Options) { o.RetryMaxAttempts = 1 }
+	out, err := a.IAM.CreateAccessKey(ctx, &iam.CreateAccessKeyInput{UserName: &user}, once)
 	if err != nil {
 		return nil, fmt.Errorf("making an access key for %s: %w", user, explain(err))
 	}
@@ -96,6 +98,14 @@ func (a *Account) RemoveKey(ctx context.Context, user, id string) error {
 		return fmt.Errorf("removing the access key %s of %s: %w", id, user, err)
 	}
 	return nil
+}
+
+// DropKey disables a key and removes it.
+func (a *Account) DropKey(ctx context.Context, user, id string) error {
+	if err := a.DisableKey(ctx, user, id); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return a.RemoveKey(ctx, user, id)
 }
 
 // keyPatience is how long a new key may take to become known everywhere.

@@ -45,6 +45,34 @@ func (a *Account) Apply(ctx context.Context, p Place, kind Kind) (*Applied, erro
 	return done, nil
 }
 
+// Bound sees to it that the boundary of the stack's users is there. One that is
+// there already is left alone, as only an administrator may change it; same says
+// whether it is as this version has it.
+func (a *Account) Bound(ctx context.Context, p Place) (made, same bool, err error) {
+	found := &Applied{ARN: p.Boundary()}
+	out, err := a.IAM.GetPolicy(ctx, &iam.GetPolicyInput{PolicyArn: &found.ARN})
+	if errors.Is(explain(err), fs.ErrNotExist) {
+		_, err := a.Apply(ctx, p, Boundary)
+		return err == nil, err == nil, err
+	}
+	if err != nil {
+		return false, false, fmt.Errorf("looking for the boundary %s: %w", found.ARN, explain(err))
+	}
+	doc, err := p.Policy(Boundary)
+	if err != nil {
+		return false, false, err
+	}
+	text, err := json.Marshal(doc)
+	if err != nil {
+		return false, false, fmt.Errorf("encoding the policy %s: %w", p.PolicyName(Boundary), err)
+	}
+	found.Version = aws.ToString(out.Policy.DefaultVersionId)
+	if same, err = a.samePolicy(ctx, found, string(text)); err != nil {
+		err = fmt.Errorf("reading the boundary %s: %w", found.ARN, err)
+	}
+	return false, same, err
+}
+
 func (a *Account) apply(ctx context.Context, p Place, kind Kind, text string) (*Applied, error) {
 	done := &Applied{ARN: p.iam("policy", p.PolicyName(kind))}
 	found, err := a.IAM.GetPolicy(ctx, &iam.GetPolicyInput{PolicyArn: &done.ARN})

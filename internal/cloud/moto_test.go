@@ -29,7 +29,7 @@ func deploy(t *testing.T, a *cloud.Account, o cloud.Options) *cloud.Stack {
 		t.Fatal(err)
 	}
 	told := 0
-	if err := a.Execute(t.Context(), c, func(cloud.Event) { told++ }); err != nil || told == 0 {
+	if err := a.Execute(t.Context(), c, nil, func(cloud.Event) { told++ }); err != nil || told == 0 {
 		t.Fatalf("%d events, %v", told, err)
 	}
 	s, err := a.Stack(t.Context(), "tarn")

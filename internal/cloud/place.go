@@ -59,6 +59,65 @@ func CheckStack(name string) error {
 	return nil
 }
 
+// anyStack is what CloudFormation takes for the name of a stack.
+var anyStack = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9-]{0,127}$`)
+
+// CheckAnyStack refuses what is no name of a stack of anybody's.
+func CheckAnyStack(name string) error {
+	if !anyStack.MatchString(name) {
+		return fmt.Errorf("stack %q: want a letter and up to 127 letters, digits and hyphens: %w", name, fs.ErrInvalid)
+	}
+	return nil
+}
+
+var (
+	accountNumber = regexp.MustCompile(`^[0-9]{12}$`)
+	regionName    = regexp.MustCompile(`^[a-z]{2,4}(-[a-z]+)+-[0-9]{1,2}$`)
+	roleARN       = regexp.MustCompile(`^arn:aws[a-z-]*:iam::[0-9]{12}:role/[A-Za-z0-9+=,.@_/-]+$`)
+	keyARN        = regexp.MustCompile(`^arn:aws[a-z-]*:kms:([a-z0-9-]+):[0-9]{12}:key/[A-Za-z0-9-]+$`)
+)
+
+// CheckAccount refuses what is no number of an account.
+func CheckAccount(account string) error {
+	if !accountNumber.MatchString(account) {
+		return fmt.Errorf("account %q: want its number, of 12 digits: %w", account, fs.ErrInvalid)
+	}
+	return nil
+}
+
+// CheckRegion refuses what is no name of a region, and would else become part of
+// the name of a server and of ARNs.
+func CheckRegion(region string) error {
+	if !regionName.MatchString(region) {
+		return fmt.Errorf("region %q: want a name like eu-central-1: %w", region, ErrRegion)
+	}
+	return nil
+}
+
+// CheckRole refuses what is no ARN of a role; "" is none.
+func CheckRole(role string) error {
+	if role != "" && !roleARN.MatchString(role) {
+		return fmt.Errorf("role %q: want its ARN, like arn:aws:iam::123456789012:role/NAME: %w", role, fs.ErrInvalid)
+	}
+	return nil
+}
+
+// CheckKey refuses what is no ARN of a KMS key in the region; "" is none. An
+// alias does not do: policies know keys by their ARN.
+func CheckKey(key, region string) error {
+	if key == "" {
+		return nil
+	}
+	m := keyARN.FindStringSubmatch(key)
+	if m == nil {
+		return fmt.Errorf("KMS key %q: want its ARN, like arn:aws:kms:eu-central-1:123456789012:key/ID: %w", key, fs.ErrInvalid)
+	}
+	if m[1] != region {
+		return fmt.Errorf("KMS key %q: it is not in the region %s, where the bucket is: %w", key, region, fs.ErrInvalid)
+	}
+	return nil
+}
+
 // prefixName is what needs no quoting in policies, templates and URLs.
 var prefixName = regexp.MustCompile(`^[A-Za-z0-9._/-]{1,200}$`)
 

@@ -43,10 +43,11 @@ const (
 	Prune     Kind = "prune"     // who may delete
 	Deployer  Kind = "deployer"  // the person who deploys
 	Execution Kind = "execution" // CloudFormation, doing it
+	Boundary  Kind = "boundary"  // what the users and roles that it makes may have at most
 )
 
 // Kinds lists the kinds of policies.
-var Kinds = []Kind{Backup, Restore, Machine, Prune, Deployer, Execution}
+var Kinds = []Kind{Backup, Restore, Machine, Prune, Deployer, Execution, Boundary}
 
 // Policy returns the policy of a kind: all that it needs, and nothing else.
 func (p Place) Policy(kind Kind) (Document, error) {
@@ -66,6 +67,8 @@ func (p Place) Policy(kind Kind) (Document, error) {
 		list = p.deployer()
 	case Execution:
 		list = p.execution()
+	case Boundary:
+		list = p.bounds()
 	default:
 		return Document{}, fmt.Errorf("policy %q: want one of %v: %w", kind, Kinds, fs.ErrInvalid)
 	}
@@ -76,9 +79,9 @@ func (p Place) Policy(kind Kind) (Document, error) {
 func (p Place) objects(actions ...string) []Statement {
 	list := []Statement{{
 		Sid: "ListRepository", Effect: allow, Action: []string{"s3:ListBucket"}, Resource: []string{p.Bucket},
-		Condition: map[string]map[string][]string{"StringLike": {"s3:prefix": {p.Prefix + "/*"}}},
+		Condition: map[string]map[string][]string{"StringLike": {"s3:prefix": {p.Prefix + "/*"}}, "StringEquals": p.owned()["StringEquals"]},
 	}, {
-		Sid: "UseRepository", Effect: allow, Action: actions, Resource: []string{p.Bucket + "/" + p.Prefix + "/*"},
+		Sid: "UseRepository", Effect: allow, Action: actions, Resource: []string{p.Bucket + "/" + p.Prefix + "/*"}, Condition: p.owned(),
 	}}
 	if p.Key == "" {
 		return list
@@ -89,7 +92,7 @@ func (p Place) objects(actions ...string) []Statement {
 	}
 	return append(list, Statement{
 		Sid: "UseKey", Effect: allow, Action: use, Resource: []string{p.Key},
-		Condition: map[string]map[string][]string{"StringEquals": {"kms:ViaService": {"s3." + p.Region + ".amazonaws.com"}}},
+		Condition: map[string]map[string][]string{"StringEquals": {"kms:ViaService": {p.viaS3()}}},
 	})
 }
 

@@ -2,6 +2,7 @@ package cloud_test
 
 import (
 	"encoding/json"
+	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -32,6 +33,9 @@ func TestPoliciesOfMachines(t *testing.T) {
 		for _, s := range statements(t, p, kind) {
 			got = append(got, s.Action...)
 			for _, r := range s.Resource {
+				if !slices.Equal(s.Condition["StringEquals"]["aws:ResourceAccount"], []string{p.Account}) {
+					t.Errorf("%s: of a bucket of any account: %+v", kind, s)
+				}
 				if r != "arn:aws:s3:::my-bucket" && r != "arn:aws:s3:::my-bucket/tarn/*" || s.Effect != "Allow" {
 					t.Errorf("%s: %+v", kind, s)
 				}
@@ -91,7 +95,7 @@ func TestPoliciesOfDeployment(t *testing.T) {
 			t.Errorf("%s: a key that was there before, once tagged, can be taken over: %v", s.Sid, s.Action)
 		}
 	}
-	last := list[len(list)-1]
+	last := list[slices.IndexFunc(list, func(s cloud.Statement) bool { return s.Sid == "NotItself" })]
 	if last.Effect != "Deny" || !slices.Contains(last.Resource, "arn:aws:iam::123456789012:policy/TarnCloud-tarn-*") || !slices.Contains(last.Resource, "arn:aws:iam::123456789012:role/cdk-*") {
 		t.Errorf("%+v", last)
 	}
@@ -121,6 +125,31 @@ func TestCheckNames(t *testing.T) {
 	for name, ok := range map[string]bool{"tarn": true, "T-1": true, "": false, "1a": false, "a_b": false, "a-": false, strings.Repeat("a", 25): false} {
 		if err := cloud.CheckStack(name); (err == nil) != ok {
 			t.Errorf("stack %q: %v", name, err)
+		}
+	}
+	for name, ok := range map[string]bool{"tarn": true, "a-": true, strings.Repeat("a", 128): true, strings.Repeat("a", 129): false, "a_b": false, "": false, "1": false} {
+		if err := cloud.CheckAnyStack(name); (err == nil) != ok {
+			t.Errorf("any stack %q: %v", name, err)
+		}
+	}
+	for account, ok := range map[string]bool{"123456789012": true, "12345678901": false, "1234567890123": false, "*": false, "": false, "12345678901a": false} {
+		if err := cloud.CheckAccount(account); (err == nil) != ok {
+			t.Errorf("account %q: %v", account, err)
+		}
+	}
+	for region, ok := range map[string]bool{"us-east-1": true, "ap-southeast-4": true, "us-gov-west-1": true, "eusc-de-east-1": true, "us-east": false, "*": false, "evil.example.org/-1": false, "US-EAST-1": false, "": false} {
+		if err := cloud.CheckRegion(region); (err == nil) != ok || err != nil && !errors.Is(err, cloud.ErrRegion) {
+			t.Errorf("region %q: %v", region, err)
+		}
+	}
+	for role, ok := range map[string]bool{"": true, "arn:aws:iam::123456789012:role/a/b-c": true, "b": false, "arn:aws:iam::123456789012:user/b": false, "arn:aws:iam::1:role/b": false, "arn:aws:iam::123456789012:role/": false} {
+		if err := cloud.CheckRole(role); (err == nil) != ok {
+			t.Errorf("role %q: %v", role, err)
+		}
+	}
+	for key, ok := range map[string]bool{"": true, "arn:aws:kms:eu-west-1:123456789012:key/1-2": true, "arn:aws:kms:us-east-1:123456789012:key/1-2": false, "arn:aws:kms:eu-west-1:123456789012:alias/x": false, "1-2": false, "*": false} {
+		if err := cloud.CheckKey(key, "eu-west-1"); (err == nil) != ok {
+			t.Errorf("key %q: %v", key, err)
 		}
 	}
 	for name, ok := range map[string]bool{"tarn": true, "a/b.c": true, "": false, "/a": false, "a//b": false, "a*": false, "${x}": false, "a b": false} {

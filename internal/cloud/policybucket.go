@@ -99,6 +99,8 @@ func yamlScalar(v string) string {
 	rest, refers := strings.CutPrefix(v, "${")
 	name, whole := strings.CutSuffix(rest, "}")
 	switch {
+	case refers && whole && strings.HasPrefix(name, "AWS::"):
+		return "!Ref " + name
 	case refers && whole && !strings.ContainsAny(name, "{}:"):
 		return "!GetAtt " + name
 	case strings.Contains(v, "${"):

@@ -18,6 +18,11 @@ func (p Place) regional() map[string]map[string][]string {
 	return map[string]map[string][]string{"StringEquals": {"aws:RequestedRegion": {p.Region}}}
 }
 
+// regionalBucket limits statements to the region and to the account's own.
+func (p Place) regionalBucket() map[string]map[string][]string {
+	return map[string]map[string][]string{"StringEquals": {"aws:RequestedRegion": {p.Region}, "aws:ResourceAccount": {p.Account}}}
+}
+
 // deployer is what `tarn cloud` itself asks AWS for. What CloudFormation does
 // then is the execution role's, which is passed to it.
 func (p Place) deployer() []Statement {
@@ -27,7 +32,7 @@ func (p Place) deployer() []Statement {
 		Sid: "DeployStack", Effect: allow, Resource: stack, Condition: p.regional(),
 		Action: []string{
 			"cloudformation:CreateChangeSet", "cloudformation:DescribeChangeSet", "cloudformation:ExecuteChangeSet", "cloudformation:DeleteChangeSet",
-			"cloudformation:DescribeStacks", "cloudformation:DescribeStackEvents", "cloudformation:DescribeStackResources",
+			"cloudformation:DescribeStacks", "cloudformation:DescribeStackEvents", "cloudformation:ListStackResources",
 			"cloudformation:GetTemplate", "cloudformation:DeleteStack",
 		},
 	}, {
@@ -37,7 +42,9 @@ func (p Place) deployer() []Statement {
 		Sid: "KeysOfMachines", Effect: allow, Resource: users,
 		Action: []string{"iam:CreateAccessKey", "iam:ListAccessKeys", "iam:UpdateAccessKey", "iam:DeleteAccessKey", "iam:GetAccessKeyLastUsed"},
 	}, {
-		Sid: "WeighBucket", Effect: allow, Action: []string{"s3:ListBucketVersions"}, Resource: []string{p.bucketPattern()}, Condition: p.regional(),
+		Sid: "WeighBucket", Effect: allow, Action: []string{"s3:ListBucketVersions"}, Resource: []string{p.bucketPattern()}, Condition: p.regionalBucket(),
+	}, {
+		Sid: "LookAtBoundary", Effect: allow, Action: []string{"iam:GetPolicy", "iam:GetPolicyVersion"}, Resource: []string{p.Boundary()},
 	}}
 }
 
@@ -49,7 +56,13 @@ func (p Place) ExecutionRole() string {
 
 // execution is what CloudFormation needs to make, change and delete what the
 // template has: nothing of other services, regions or names. It can't delete
-// the bucket, which the template keeps in any case, nor an object.
+// the bucket, which the template keeps in any case, nor an object, and the
+// users that it makes have no rights beyond their boundary.
+//
+// IAM can't tell one lifecycle configuration from another, and the template needs
+// one. So the role could have S3 delete what is in the bucket, a day later; a
+// policy of the bucket would not keep it from that, since the role writes that, too.
+// What does is Object Lock: no lifecycle ends a version that is locked.
 func (p Place) execution() []Statement {
 	return slices.Concat(p.makeBucket(), p.makeIdentities(), p.makeKey(), []Statement{{
 		Sid: "CostAlarm", Effect: allow, Action: []string{"budgets:ViewBudget", "budgets:ModifyBudget"},
@@ -58,14 +71,16 @@ func (p Place) execution() []Statement {
 		// Whoever can change a policy or a role that gives them rights has all rights.
 		Sid: "NotItself", Effect: deny, Action: []string{"iam:*"},
 		Resource: []string{p.iam("policy", p.PolicyName("*")), p.iam("role", "cdk-*"), p.iam("user", "TarnCloud-*"), p.iam("role", "TarnCloud-*")},
-	}})
+	}, keepBoundary()})
 }
 
 func (p Place) makeBucket() []Statement {
 	return []Statement{{
-		Sid: "Bucket", Effect: allow, Resource: []string{p.bucketPattern()}, Condition: p.regional(),
+		Sid: "MakeBucket", Effect: allow, Action: []string{"s3:CreateBucket"}, Resource: []string{p.bucketPattern()}, Condition: p.regional(), // nobody's yet
+	}, {
+		Sid: "Bucket", Effect: allow, Resource: []string{p.bucketPattern()}, Condition: p.regionalBucket(),
 		Action: []string{
-			"s3:CreateBucket", "s3:ListBucket",
+			"s3:ListBucket",
 			"s3:GetBucketPublicAccessBlock", "s3:PutBucketPublicAccessBlock",
 			"s3:GetBucketOwnershipControls", "s3:PutBucketOwnershipControls",
 			"s3:GetBucketVersioning", "s3:PutBucketVersioning",
@@ -78,7 +93,7 @@ func (p Place) makeBucket() []Statement {
 	}, {
 		// CloudFormation looks at all of a bucket's settings after it has made one,
 		// those too that the template does not have.
-		Sid: "LookAtBucket", Effect: allow, Resource: []string{p.bucketPattern()}, Condition: p.regional(),
+		Sid: "LookAtBucket", Effect: allow, Resource: []string{p.bucketPattern()}, Condition: p.regionalBucket(),
 		Action: []string{
 			"s3:GetAccelerateConfiguration", "s3:GetAnalyticsConfiguration", "s3:GetBucketAbac", "s3:GetBucketCORS", "s3:GetBucketLogging",
 			"s3:GetBucketMetadataTableConfiguration", "s3:GetBucketNotification", "s3:GetBucketWebsite", "s3:GetIntelligentTieringConfiguration",
@@ -88,19 +103,26 @@ func (p Place) makeBucket() []Statement {
 }
 
 func (p Place) makeIdentities() []Statement {
+	users, roles := []string{p.iam("user", p.Stack+"-"+machineID+"*")}, []string{p.iam("role", p.Stack+"-"+adminRoleID+"*")}
 	return []Statement{{
-		Sid: "Users", Effect: allow, Resource: []string{p.iam("user", p.Stack+"-"+machineID+"*")},
+		Sid: "Users", Effect: allow, Resource: users,
 		Action: []string{
-			"iam:CreateUser", "iam:GetUser", "iam:DeleteUser", "iam:TagUser", "iam:UntagUser",
-			"iam:GetUserPolicy", "iam:PutUserPolicy", "iam:DeleteUserPolicy",
+			"iam:GetUser", "iam:DeleteUser", "iam:TagUser", "iam:UntagUser", "iam:GetUserPolicy", "iam:DeleteUserPolicy",
 			"iam:ListUserPolicies", "iam:ListAttachedUserPolicies", "iam:ListGroupsForUser", "iam:ListAccessKeys",
 		},
 	}, {
-		Sid: "AdminRole", Effect: allow, Resource: []string{p.iam("role", p.Stack+"-"+adminRoleID+"*")},
+		Sid: "BoundedUsers", Effect: allow, Resource: users, Condition: p.bounded(),
+		Action: []string{"iam:CreateUser", "iam:PutUserPolicy", "iam:PutUserPermissionsBoundary"},
+	}, {
+		// Who may take the role is of no matter beyond the boundary.
+		Sid: "AdminRole", Effect: allow, Resource: roles,
 		Action: []string{
-			"iam:CreateRole", "iam:GetRole", "iam:UpdateRole", "iam:UpdateAssumeRolePolicy", "iam:DeleteRole", "iam:TagRole", "iam:UntagRole",
-			"iam:GetRolePolicy", "iam:PutRolePolicy", "iam:DeleteRolePolicy", "iam:ListRolePolicies", "iam:ListAttachedRolePolicies",
+			"iam:GetRole", "iam:UpdateRole", "iam:UpdateAssumeRolePolicy", "iam:DeleteRole", "iam:TagRole", "iam:UntagRole",
+			"iam:GetRolePolicy", "iam:DeleteRolePolicy", "iam:ListRolePolicies", "iam:ListAttachedRolePolicies",
 		},
+	}, {
+		Sid: "BoundedRole", Effect: allow, Resource: roles, Condition: p.bounded(),
+		Action: []string{"iam:CreateRole", "iam:PutRolePolicy", "iam:PutRolePermissionsBoundary"},
 	}}
 }
 

@@ -46,18 +46,26 @@ func (a *Account) Stack(ctx context.Context, name string) (*Stack, error) {
 	if err != nil {
 		return nil, err
 	}
-	out, err := a.CloudFormation.DescribeStackResources(ctx, &cloudformation.DescribeStackResourcesInput{StackName: &name})
-	if err != nil {
-		return nil, fmt.Errorf("listing what the stack %s has: %w", name, explain(err))
-	}
-	for _, r := range out.StackResources {
-		if r.ResourceStatus == types.ResourceStatusDeleteComplete || r.PhysicalResourceId == nil {
-			continue // of an attempt that was rolled back
+	// Not DescribeStackResources, which tells of the first hundred only.
+	for pages := cloudformation.NewListStackResourcesPaginator(a.CloudFormation, &cloudformation.ListStackResourcesInput{StackName: &name}); pages.HasMorePages(); {
+		out, err := pages.NextPage(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("listing what the stack %s has: %w", name, explain(err))
 		}
-		id := aws.ToString(r.LogicalResourceId)
-		s.Resources[id] = Resource{id, aws.ToString(r.PhysicalResourceId), aws.ToString(r.ResourceType), r.ResourceStatus}
+		for _, r := range out.StackResourceSummaries {
+			if r.ResourceStatus == types.ResourceStatusDeleteComplete || aws.ToString(r.PhysicalResourceId) == "" {
+				continue // of an attempt that was rolled back
+			}
+			id := aws.ToString(r.LogicalResourceId)
+			s.Resources[id] = Resource{id, aws.ToString(r.PhysicalResourceId), aws.ToString(r.ResourceType), r.ResourceStatus}
+		}
 	}
 	return s, nil
+}
+
+// Find describes a stack without its resources; ErrNoStack if there is none.
+func (a *Account) Find(ctx context.Context, name string) (*Stack, error) {
+	return a.describe(ctx, name)
 }
 
 // describe describes a stack without its resources. Name may be an id, which
@@ -80,6 +88,22 @@ func (a *Account) describe(ctx context.Context, name string) (*Stack, error) {
 		Name: aws.ToString(s.StackName), ID: aws.ToString(s.StackId), Status: s.StackStatus, Reason: aws.ToString(s.StackStatusReason),
 		Role: aws.ToString(s.RoleARN), Created: aws.ToTime(s.CreationTime), Updated: aws.ToTime(s.LastUpdatedTime), Resources: map[string]Resource{},
 	}, nil
+}
+
+// UnderWay reports whether CloudFormation is changing the stack.
+func (s *Stack) UnderWay() bool {
+	return s.Status != types.StackStatusReviewInProgress && strings.HasSuffix(string(s.Status), "_IN_PROGRESS")
+}
+
+// Planned reports whether the stack is but a name with a change set.
+func (s *Stack) Planned() bool { return s.Status == types.StackStatusReviewInProgress }
+
+// ended is the status of a stack that was found out to be at rest; "" for none.
+func (s *Stack) ended() types.StackStatus {
+	if s == nil {
+		return ""
+	}
+	return s.Status
 }
 
 // Changeable says whether a stack takes a change set, and if not, why.

@@ -2,6 +2,7 @@ package cloud
 
 import (
 	"bytes"
+	"crypto/sha256"
 	_ "embed"
 	"fmt"
 	"io/fs"
@@ -92,7 +93,7 @@ func (o Options) KeptDays() int64 {
 var stackTemplate string
 
 var templates = template.Must(template.New("stack").Funcs(template.FuncMap{
-	"quote": strconv.Quote, "statements": yamlStatements,
+	"quote": strconv.Quote, "scalar": yamlScalar, "statements": yamlStatements,
 }).Parse(stackTemplate))
 
 // Template returns the CloudFormation template of a stack, in YAML.
@@ -102,16 +103,16 @@ func (o Options) Template() (string, error) {
 	}
 	v := struct {
 		Options
-		BucketID, BucketPolicyID, KeyID, AdminRoleID, BudgetID, StackTag, MachinePolicyID string
-		Days                                                                              int64
-		DaysWhy                                                                           string
-		Machines                                                                          []struct{ ID string }
+		BucketID, BucketPolicyID, KeyID, AdminRoleID, BudgetID, StackTag, MachinePolicyID, Boundary, EmailHash string
+		Days                                                                                                   int64
+		DaysWhy                                                                                                string
+		Machines                                                                                               []struct{ ID string }
 
 		BucketPolicy, KeyPolicy, MachinePolicy, AssumePolicy, PrunePolicy []Statement
 	}{
 		Options: o, BucketID: BucketID, BucketPolicyID: bucketPolicyID, KeyID: keyID, AdminRoleID: adminRoleID, BudgetID: budgetID, StackTag: stackTag,
-		MachinePolicyID: machinePolicyID,
-		Days:            o.KeptDays(), BucketPolicy: bucketPolicy(), KeyPolicy: keyPolicy(), AssumePolicy: assumePolicy(),
+		MachinePolicyID: machinePolicyID, Boundary: o.place().Boundary(), EmailHash: fmt.Sprintf("%x", sha256.Sum256([]byte(o.Email)))[:8],
+		Days: o.KeptDays(), BucketPolicy: bucketPolicy(), KeyPolicy: keyPolicy(), AssumePolicy: assumePolicy(),
 	}
 	if v.Days > keptDays {
 		v.DaysWhy = fmt.Sprintf(" # which %s bills in any case", o.Class)

@@ -119,6 +119,23 @@ func TestTemplate(t *testing.T) {
 	}
 }
 
+// TestBudgetName: CloudFormation replaces a budget whose address changes, and makes
+// the new one first: by the same name it would fail.
+func TestBudgetName(t *testing.T) {
+	names := map[string]bool{}
+	for _, email := range []string{"me@example.org", "you@example.org", "me@example.org"} {
+		o := cloud.DefaultOptions()
+		o.Budget, o.Email = 5, email
+		text, _ := resources(t, o)
+		_, rest, _ := strings.Cut(text, "BudgetName: ")
+		name, _, _ := strings.Cut(rest, "\n")
+		names[name] = true
+	}
+	if len(names) != 2 {
+		t.Errorf("two addresses have the names %v", names)
+	}
+}
+
 // TestMostUsers: as many users as there may be fit into a request.
 func TestMostUsers(t *testing.T) {
 	o := cloud.DefaultOptions()

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/tarn-backup/tarn/internal/durable"
 )
@@ -17,6 +18,16 @@ type Settings struct {
 	Repository string `json:"repository,omitempty"`
 	// Storages say how repositories in S3 are reached, by their location.
 	Storages map[string]Access `json:"storages,omitempty"`
+	// NewKeys are the access keys that are being made, by the name of their user:
+	// what a run that was killed has left, the next one finds here and mends.
+	NewKeys map[string]NewKey `json:"new_keys,omitempty"`
+}
+
+// NewKey is an access key that is being made. Its secret is not here.
+type NewKey struct {
+	Begun    time.Time `json:"begun"`
+	ID       string    `json:"id,omitempty"`       // once AWS has told it
+	Replaces string    `json:"replaces,omitempty"` // the id of the key that goes for it
 }
 
 // Access is how a bucket is reached.
@@ -24,6 +35,10 @@ type Access struct {
 	Profile  string `json:"aws_profile,omitempty"`
 	Region   string `json:"aws_region,omitempty"`
 	Endpoint string `json:"s3_endpoint,omitempty"`
+	Stack    string `json:"stack,omitempty"` // of CloudFormation, that `tarn cloud` has made it with
+	// Gone, if not empty, says since when nothing on this machine reaches it any
+	// more: its stack was removed, and the machine's key with it.
+	Gone string `json:"gone,omitempty"`
 }
 
 // SettingsPath is the file of the settings.
@@ -51,6 +66,9 @@ func (d Dirs) ChangeSettings(change func(*Settings)) error {
 	}
 	if s.Storages == nil {
 		s.Storages = map[string]Access{}
+	}
+	if s.NewKeys == nil {
+		s.NewKeys = map[string]NewKey{}
 	}
 	change(&s)
 	data, err := json.MarshalIndent(s, "", "  ")

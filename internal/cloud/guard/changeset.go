@@ -79,6 +79,10 @@ func (c *Change) detail(detail types.ResourceChangeDetail) {
 	own := target.Attribute == types.ResourceAttributeProperties || target.Attribute == types.ResourceAttributeDeletionPolicy || target.Attribute == types.ResourceAttributeUpdateReplacePolicy
 	if top, _, _ := strings.Cut(name, "/"); own && !slices.Contains(c.Properties, top) {
 		c.Properties = append(c.Properties, top)
+		if c.Type == "AWS::S3::Bucket" && top == life && c.Action == Changed { // by a value that no template has
+			c.Sooner = true
+			c.Risks = append(c.Risks, life+": it changes by a value that is not known here, and may delete sooner")
+		}
 	}
 	if !c.Goes() || target.RequiresRecreation == types.RequiresRecreationNever || target.RequiresRecreation == "" {
 		return

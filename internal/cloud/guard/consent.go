@@ -18,21 +18,24 @@ func (p *Plan) Consent(ask func(question string) (string, error)) error {
 		return fmt.Errorf("%s: %s: %w", c.ID, c.Collides, ErrRefused)
 	}
 	for _, c := range p.Dangers() {
-		answer, err := ask(fmt.Sprintf("To let the %s %s be %s, type its name: ", Noun(c.Type), c.Called(), past(c.Action)))
+		answer, err := ask(fmt.Sprintf("To let the %s %s %s, type its name: ", Noun(c.Type), c.Called(), c.fate()))
 		if err != nil {
-			return fmt.Errorf("the %s %s would be %s, and nobody has typed its name (%w): %w", Noun(c.Type), c.Called(), past(c.Action), err, ErrRefused)
+			return fmt.Errorf("the %s %s would %s, and nobody has typed its name (%w): %w", Noun(c.Type), c.Called(), c.fate(), err, ErrRefused)
 		}
 		if strings.TrimSpace(answer) != c.Called() {
-			return fmt.Errorf("the %s %s would be %s, and that is not its name: %w", Noun(c.Type), c.Called(), past(c.Action), ErrRefused)
+			return fmt.Errorf("the %s %s would %s, and that is not its name: %w", Noun(c.Type), c.Called(), c.fate(), ErrRefused)
 		}
 	}
 	return nil
 }
 
-// past is an action as it follows "be".
-func past(a Action) string {
-	if a == MayReplace {
-		return string(Replaced)
+// fate is what becomes of a resource, as it follows "would".
+func (c *Change) fate() string {
+	switch {
+	case !c.Goes():
+		return "delete what is in it sooner"
+	case c.Action == MayReplace:
+		return "be " + string(Replaced)
 	}
-	return string(a)
+	return "be " + string(c.Action)
 }

@@ -28,13 +28,24 @@ func deletion(ctx context.Context, api API, stack string) (*Plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	out, err := api.DescribeStackResources(ctx, &cloudformation.DescribeStackResourcesInput{StackName: &stack})
+	p := &Plan{Stack: stack}
+	if t.Transformed() { // then what macros have made of it counts
+		expanded, err := oneProcessed(ctx, api, &cloudformation.GetTemplateInput{StackName: &stack})
+		if err != nil {
+			return nil, err
+		}
+		if expanded != nil {
+			t = expanded
+		} else {
+			p.Notes = append(p.Notes, "macros (Transform) have made more of the template than it shows, and CloudFormation does not say what: all of that goes")
+		}
+	}
+	all, err := resources(ctx, api, stack)
 	if err != nil {
 		return nil, err
 	}
-	p := &Plan{Stack: stack}
-	for _, r := range out.StackResources {
-		if r.ResourceStatus == types.ResourceStatusDeleteComplete || r.PhysicalResourceId == nil {
+	for _, r := range all {
+		if r.ResourceStatus == types.ResourceStatusDeleteComplete || aws.ToString(r.PhysicalResourceId) == "" {
 			continue // of an attempt that was rolled back
 		}
 		c := Change{Action: Removed, Type: aws.ToString(r.ResourceType), ID: aws.ToString(r.LogicalResourceId), Name: *r.PhysicalResourceId}

@@ -3,9 +3,11 @@ package guard
 import (
 	"context"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation/types"
 )
@@ -14,15 +16,21 @@ import (
 type standing struct {
 	API
 	template  string
-	resources []types.StackResource
+	resources []types.StackResourceSummary
 }
 
 func (s standing) GetTemplate(context.Context, *cloudformation.GetTemplateInput, ...func(*cloudformation.Options)) (*cloudformation.GetTemplateOutput, error) {
 	return &cloudformation.GetTemplateOutput{TemplateBody: &s.template}, nil
 }
 
-func (s standing) DescribeStackResources(context.Context, *cloudformation.DescribeStackResourcesInput, ...func(*cloudformation.Options)) (*cloudformation.DescribeStackResourcesOutput, error) {
-	return &cloudformation.DescribeStackResourcesOutput{StackResources: s.resources}, nil
+// ListStackResources has two resources a page.
+func (s standing) ListStackResources(_ context.Context, in *cloudformation.ListStackResourcesInput, _ ...func(*cloudformation.Options)) (*cloudformation.ListStackResourcesOutput, error) {
+	from, _ := strconv.Atoi(aws.ToString(in.NextToken)) // "" is the first
+	out := &cloudformation.ListStackResourcesOutput{StackResourceSummaries: s.resources[from:min(from+2, len(s.resources))]}
+	if from+2 < len(s.resources) {
+		out.NextToken = new(strconv.Itoa(from + 2))
+	}
+	return out, nil
 }
 
 // TestDeletion: all of a stack goes but what its deployed template retains, and what
@@ -38,7 +46,7 @@ Resources:
 `}
 	for _, r := range []string{"Kept AWS::S3::Bucket", "Bucket AWS::S3::Bucket", "Table AWS::DynamoDB::Table", "Volume AWS::EC2::Volume", "User AWS::IAM::User", "OfMacro AWS::SQS::Queue", "Never AWS::SQS::Queue"} {
 		id, kind, _ := strings.Cut(r, " ")
-		made := types.StackResource{LogicalResourceId: &id, ResourceType: &kind, PhysicalResourceId: new("my-" + strings.ToLower(id)), ResourceStatus: types.ResourceStatusCreateComplete}
+		made := types.StackResourceSummary{LogicalResourceId: &id, ResourceType: &kind, PhysicalResourceId: new("my-" + strings.ToLower(id)), ResourceStatus: types.ResourceStatusCreateComplete}
 		if id == "Never" {
 			made.ResourceStatus = types.ResourceStatusDeleteComplete
 		}

@@ -17,7 +17,7 @@ import (
 // API is what of CloudFormation the guard asks. *cloudformation.Client is one.
 type API interface {
 	DescribeStacks(context.Context, *cloudformation.DescribeStacksInput, ...func(*cloudformation.Options)) (*cloudformation.DescribeStacksOutput, error)
-	DescribeStackResources(context.Context, *cloudformation.DescribeStackResourcesInput, ...func(*cloudformation.Options)) (*cloudformation.DescribeStackResourcesOutput, error)
+	ListStackResources(context.Context, *cloudformation.ListStackResourcesInput, ...func(*cloudformation.Options)) (*cloudformation.ListStackResourcesOutput, error)
 	GetTemplate(context.Context, *cloudformation.GetTemplateInput, ...func(*cloudformation.Options)) (*cloudformation.GetTemplateOutput, error)
 }
 
@@ -66,10 +66,10 @@ func look(ctx context.Context, api API, req Request) (*Plan, error) {
 		if physical, err = physicalNames(ctx, api, req.Stack); err != nil {
 			return nil, err
 		}
-		if old.Template.Transformed() || proposed.Transformed() {
-			if err := processed(ctx, api, req, p, &old, &new); err != nil {
-				return nil, err
-			}
+	}
+	if proposed.Transformed() || stack != nil && old.Template.Transformed() {
+		if err := processed(ctx, api, req, p, &old, &new); err != nil {
+			return nil, err
 		}
 	}
 	pseudo := pseudoParameters(req.Stack, stack)
@@ -134,36 +134,53 @@ func carry(old map[string]string, new Side) map[string]string {
 }
 
 func physicalNames(ctx context.Context, api API, stack string) (map[string]string, error) {
-	out, err := api.DescribeStackResources(ctx, &cloudformation.DescribeStackResourcesInput{StackName: &stack})
-	if err != nil {
-		return nil, err
-	}
+	all, err := resources(ctx, api, stack)
 	list := map[string]string{}
-	for _, r := range out.StackResources {
+	for _, r := range all {
 		list[aws.ToString(r.LogicalResourceId)] = aws.ToString(r.PhysicalResourceId)
+	}
+	return list, err
+}
+
+// resources lists what a stack has, all pages of it: DescribeStackResources tells
+// of the first hundred only.
+func resources(ctx context.Context, api API, stack string) (list []types.StackResourceSummary, err error) {
+	for pages := cloudformation.NewListStackResourcesPaginator(api, &cloudformation.ListStackResourcesInput{StackName: &stack}); pages.HasMorePages(); {
+		out, err := pages.NextPage(ctx)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, out.StackResourceSummaries...)
 	}
 	return list, nil
 }
 
-// processed has what macros have made of both templates in their place, where
-// CloudFormation says it.
+// processed has what macros have made of the templates in their place, where
+// CloudFormation says it: a macro can make anything of a template, and what is
+// carried out is what it has made.
 func processed(ctx context.Context, api API, req Request, p *Plan, old, new *Side) error {
-	was, err := oneProcessed(ctx, api, &cloudformation.GetTemplateInput{StackName: &req.Stack})
-	if err != nil {
-		return err
+	var was, will *Template
+	var err error
+	if !p.New {
+		if was, err = oneProcessed(ctx, api, &cloudformation.GetTemplateInput{StackName: &req.Stack}); err != nil {
+			return err
+		}
 	}
-	var will *Template
 	if req.ChangeSet != "" {
 		if will, err = oneProcessed(ctx, api, &cloudformation.GetTemplateInput{StackName: &req.Stack, ChangeSetName: &req.ChangeSet}); err != nil {
 			return err
 		}
 	}
-	if was == nil || will == nil || was.transformed || will.transformed {
+	if was == nil && !p.New || will == nil || was != nil && was.transformed || will.transformed {
 		p.Notes = append(p.Notes, "macros (Transform) make more of the template than it shows: of what they make, only what CloudFormation says itself is known")
 	}
-	if was != nil && will != nil {
-		old.Template, new.Template = was, will
+	switch {
+	case will == nil || was == nil && !p.New:
+		return nil
+	case was != nil:
+		old.Template = was
 	}
+	new.Template = will
 	return nil
 }
 

@@ -47,6 +47,9 @@ type Change struct {
 	Loses string `json:"loses,omitempty"`
 	// Risks say what loses nothing yet, but may later: somebody is to look at it.
 	Risks []string `json:"risks,omitempty"`
+	// Sooner says that a lifecycle would delete objects sooner: by itself, and
+	// without anybody's being asked again.
+	Sooner bool `json:"deletes_sooner,omitempty"`
 }
 
 // Goes reports whether the resource that is there now goes away, or may.
@@ -55,9 +58,9 @@ func (c *Change) Goes() bool {
 }
 
 // Dangerous reports whether the resource goes, and data with it, or out of the
-// stack's sight. It is a matter of the type alone: whether a bucket is empty is
-// not known.
-func (c *Change) Dangerous() bool { return c.Goes() && stateful(c.Type) }
+// stack's sight; or whether it stays, and what is in it is deleted sooner. It is a
+// matter of the type and its settings alone: whether a bucket is empty is not known.
+func (c *Change) Dangerous() bool { return c.Goes() && stateful(c.Type) || c.Sooner }
 
 // Called is the name that a person has to type to let a resource go: the
 // physical one, else the logical id.
@@ -147,6 +150,8 @@ func (p *Plan) finish() {
 func loses(c *Change) string {
 	what := holds(c.Type)
 	switch {
+	case !c.Goes():
+		return "what its lifecycle deletes sooner (\"look at this\"): S3 does that by itself within a day or two, and nobody can undo it"
 	case c.Kept == retain && c.Action == Removed && c.NewID == "":
 		return "nothing at once: it stays in the account with " + what + ", but outside of the stack, and goes on costing"
 	case c.Kept == retain:
@@ -161,7 +166,10 @@ func loses(c *Change) string {
 
 // keepAdvice says which attribute saves a resource that goes all the same.
 func keepAdvice(c *Change) []string {
-	if c.Kept == retain {
+	switch {
+	case !c.Goes():
+		return []string{"leave LifecycleConfiguration as it is; Object Lock keeps it from what is locked"}
+	case c.Kept == retain:
 		return nil
 	}
 	attribute := "DeletionPolicy"

@@ -35,22 +35,30 @@ func (c *Change) policies(was, will *Resource) {
 	}
 }
 
+// life is the property of a bucket that has S3 delete what is in it.
+const life = "LifecycleConfiguration"
+
 // bucket says which changes of a bucket's settings delete objects sooner, or
 // open it to the public.
 func (c *Change) bucket(old, new map[string]any) {
 	if c.Type != "AWS::S3::Bucket" {
 		return
 	}
-	const block, life = "PublicAccessBlockConfiguration", "LifecycleConfiguration"
+	const block = "PublicAccessBlockConfiguration"
 	for _, name := range []string{"BlockPublicAcls", "BlockPublicPolicy", "IgnorePublicAcls", "RestrictPublicBuckets"} {
 		a, b := lookup(old, block+"/"+name), lookup(new, block+"/"+name)
 		if on, _ := b.(string); !reflect.DeepEqual(a, b) && !strings.EqualFold(on, "true") {
 			c.Risks = append(c.Risks, fmt.Sprintf("%s: %s changes from %s to %s: others may be let into the bucket", block, name, show(a), show(b)))
 		}
 	}
+	if now, _ := lookup(new, "VersioningConfiguration/Status").(string); lookup(old, "VersioningConfiguration/Status") == "Enabled" && now != "Enabled" {
+		c.Risks = append(c.Risks, "VersioningConfiguration: versions end: what is deleted or overwritten from then on is gone at once")
+	}
 	if reflect.DeepEqual(old[life], new[life]) {
 		return
 	}
+	looked := len(c.Risks)
+	defer func() { c.Sooner = c.Sooner || len(c.Risks) > looked }()
 	was, will := ends(old[life]), ends(new[life])
 	for _, what := range slices.Sorted(maps.Keys(will)) {
 		before, after := was.of(what), will[what]

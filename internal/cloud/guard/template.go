@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 )
 
 // Template is a CloudFormation template, as far as it matters for what an
@@ -57,6 +58,7 @@ func parseTemplate(text []byte) (*Template, error) {
 	}
 	t := &Template{Resources: map[string]*Resource{}, parameters: map[string]map[string]any{}}
 	_, t.transformed = top["Transform"]
+	t.transformed = t.transformed || expands(v)
 	if t.conditions, err = section(top, "Conditions"); err != nil {
 		return nil, err
 	}
@@ -80,8 +82,7 @@ func parseTemplate(text []byte) (*Template, error) {
 		return nil, errors.New("it has no Resources")
 	}
 	for id, r := range resources {
-		if id == "Fn::Transform" || len(id) > 13 && id[:13] == "Fn::ForEach::" {
-			t.transformed = true
+		if macro(id) {
 			continue
 		}
 		if t.Resources[id], err = parseResource(id, r); err != nil {
@@ -89,6 +90,27 @@ func parseTemplate(text []byte) (*Template, error) {
 		}
 	}
 	return t, nil
+}
+
+// macro reports whether something of that name is the call of a macro, whose
+// result stands in its place when CloudFormation has expanded the template.
+func macro(name string) bool {
+	return name == "Fn::Transform" || strings.HasPrefix(name, "Fn::ForEach::")
+}
+
+// expands reports whether a macro is called anywhere in a value.
+func expands(v any) bool {
+	switch v := v.(type) {
+	case []any:
+		return slices.ContainsFunc(v, expands)
+	case map[string]any:
+		for name, each := range v {
+			if macro(name) || expands(each) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // section returns a part of a map that is itself a map; nil if it is not there.

@@ -1,0 +1,71 @@
+package main
+
+import (
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/tarn-backup/tarn/internal/storage/storagetest"
+)
+
+// TestCloudFewerUsers: a machine's user with a key in force goes for its typed
+// name alone, and its key is there until CloudFormation has accepted the change.
+func TestCloudFewerUsers(t *testing.T) {
+	p := newPlanner(t)
+	p.env = append(p.env, "AWS_SHARED_CREDENTIALS_FILE="+p.path("credentials"))
+	if code, said := p.typed("", "cloud", "deploy", "--yes", "--users", "2", "--machine", "2", "--storage-class", "STANDARD"); code != exitDone {
+		t.Fatalf("%d\n%s", code, said)
+	}
+	user := regexp.MustCompile(`tarn-Machine2-\w+`).FindString(p.cli("iam", "list-users"))
+	there := func() bool {
+		_, err := p.tryCLI("iam", "get-user", "--user-name", user)
+		return err == nil
+	}
+	keys := func() int { return strings.Count(p.cli("iam", "list-access-keys", "--user-name", user), "AccessKeyId") }
+	fewer := []string{"cloud", "deploy", "--yes", "--only-stack", "--users", "1"}
+	for _, wrong := range []string{"", "y\n", "tarn-Machine1\n"} {
+		code, said := p.typed(wrong, fewer...)
+		for _, want := range []string{"- removed: User Machine2", "could not back up any more", "nobody has typed its name", "--remove AKIA"} {
+			if code != exitFailed || !strings.Contains(said, want) {
+				t.Errorf("%q: %d, want %q in\n%s", wrong, code, want, said)
+			}
+		}
+		if !there() || keys() != 1 {
+			t.Fatalf("%q: what was refused is gone", wrong)
+		}
+	}
+	// The server deletes the user before its policy, as AWS does not, and refuses:
+	// then the key is there as before.
+	if code, said := p.typed("y\n"+user+"\n", "cloud", "deploy", "--only-stack", "--users", "1"); code != exitFailed || !strings.Contains(said, "DeleteConflict") || keys() != 1 {
+		t.Fatalf("what CloudFormation has not accepted: %d\n%s", code, said)
+	}
+}
+
+// TestCloudOtherStack: the key of another stack on this machine is not overwritten
+// by one whose profile has the same name.
+func TestCloudOtherStack(t *testing.T) {
+	h := &heard{person: deployer(t, storagetest.Moto(t).URL)}
+	h.mustDo("cloud", "deploy", "--yes", "--storage-class", "STANDARD", "--stack", "home-2")
+	before, _ := h.credentials()
+	code, _, errs := h.run("cloud", "deploy", "--yes", "--storage-class", "STANDARD", "--stack", "home", "--users", "2", "--machine", "2")
+	if after, _ := h.credentials(); code != exitFailed || !strings.Contains(errs, "has the access key of the stack home-2") || after != before {
+		t.Errorf("%d\n%s", code, errs)
+	}
+	h.mustDo("cloud", "deploy", "--yes", "--stack", "home", "--machine", "1")
+}
+
+// TestCloudOtherClass: what another class means for a stack in use is said.
+func TestCloudOtherClass(t *testing.T) {
+	p := newPlanner(t)
+	p.env = append(p.env, "AWS_SHARED_CREDENTIALS_FILE="+os.DevNull)
+	if code, said := p.typed("", "cloud", "deploy", "--yes", "--only-stack", "--storage-class", "STANDARD"); code != exitDone || strings.Contains(said, "keeps the class") {
+		t.Fatalf("%d\n%s", code, said)
+	}
+	code, said := p.typed("", "cloud", "deploy", "--yes", "--only-stack", "--storage-class", "DEEP_ARCHIVE")
+	for _, want := range []string{"DEEP_ARCHIVE instead of STANDARD: a repository that is there keeps the class", "stay for 180 days instead of 30"} {
+		if code != exitDone || !strings.Contains(said, want) {
+			t.Errorf("%d, want %q in\n%s", code, want, said)
+		}
+	}
+}
