@@ -40,10 +40,7 @@ func (g *globals) restoreCold(ctx context.Context, o *opened, v *coldView, cfg r
 	if !c.acted {
 		return err
 	}
-	if spentErr := g.spent(v, &c.usage); err == nil || err == errProblems {
-		err = errors.Join(spentErr, err)
-	}
-	return err
+	return errors.Join(g.spent(v, &c.usage), err)
 }
 
 func (c *coldRestore) all(ctx context.Context) error {

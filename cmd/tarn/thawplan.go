@@ -34,6 +34,14 @@ func are(n int64) string {
 	return formatCount(n, "archive", "archives") + " are"
 }
 
+// were counts requests, with the verb.
+func were(n int64) string {
+	if n == 1 {
+		return "1 request was"
+	}
+	return formatCount(n, "request", "requests") + " were"
+}
+
 func costOf(o cold.Offer) string {
 	if o.Bill == nil {
 		return "a price that is not known"
@@ -136,8 +144,8 @@ func (g *globals) thawBy(ctx context.Context, s storage.Storage, p *cold.Plan, o
 	u.Add(res.Usage)
 	if g.json {
 		g.printJSON(map[string]any{"type": "thaw", "tier": strings.ToLower(string(offer.Tier)), "days": p.Days, "requested": res.Requested, "bytes": res.Bytes,
-			"running": res.Running, "refused": res.Refused, "gone": res.Gone, "left": res.Left})
-	} else if res.Requested+res.Running > 0 {
+			"running": res.Running, "refused": res.Refused, "gone": res.Gone, "unanswered": res.Unanswered, "left": res.Left})
+	} else if res.Requested+res.Running+res.Unanswered > 0 {
 		ready := ""
 		if offer.Wait.To > 0 && res.Requested > 0 {
 			ready = fmt.Sprintf(", readable in %s, until %s after that", formatWait(offer.Wait), formatCount(int64(p.Days), "day", "days"))
@@ -145,6 +153,9 @@ func (g *globals) thawBy(ctx context.Context, s storage.Storage, p *cold.Plan, o
 		g.say("asked for the thaw of %s (%s)%s", formatCount(res.Requested, "archive", "archives"), formatBytes(res.Bytes), ready)
 		if res.Running > 0 {
 			g.say("%s being thawed already%s", are(res.Running), refusedText(res.Refused))
+		}
+		if res.Unanswered > 0 {
+			g.say("%s not answered; S3 may have accepted what was asked for, and it counts as if", were(res.Unanswered))
 		}
 	}
 	return res, err
