@@ -141,8 +141,10 @@ func (d *drilling) ask(ctx context.Context, p *cold.Plan, offer cold.Offer) erro
 	if _, err := d.thaw(ctx, d.o, p, offer, &d.usage); err != nil {
 		return err
 	}
-	for i := range d.record.Round.Parts {
-		d.record.Round.Parts[i].Asked = true
+	round := d.record.Round
+	round.Tier, round.Ready = offer.Tier, readyIn(offer, d.now())
+	for i := range round.Parts {
+		round.Parts[i].Asked = true
 	}
 	if err := d.save(d.record); err != nil {
 		return err
@@ -150,20 +152,37 @@ func (d *drilling) ask(ctx context.Context, p *cold.Plan, offer cold.Offer) erro
 	return d.view.again(ctx, d.globals, d.o)
 }
 
+// ready is when what the round has asked for can be read, as a rule; the zero time if
+// nobody says, or if that has passed.
+func (d *drilling) ready() time.Time {
+	if at := d.record.Round.Ready; at.After(d.now()) {
+		return at
+	}
+	return time.Time{}
+}
+
 // any reports whether something that was drawn is in a state.
 func (d *drilling) any(state cold.State) bool { return len(d.keys(state)) > 0 }
 
 // keys are the archives of what was drawn that are in a state.
 func (d *drilling) keys(state cold.State) (keys []string) {
+	for _, obj := range d.in(state) {
+		keys = append(keys, obj.Key)
+	}
+	return keys
+}
+
+// in are the objects of what was drawn that are in a state.
+func (d *drilling) in(state cold.State) (list []cold.Object) {
 	if d.record.Round == nil {
 		return nil
 	}
 	for _, p := range d.record.Round.Parts {
 		if obj := d.view.byID[p.Archive]; obj.State == state {
-			keys = append(keys, obj.Key)
+			list = append(list, obj)
 		}
 	}
-	return keys
+	return list
 }
 
 // prove reads what is ready; what is gone is found to be.
