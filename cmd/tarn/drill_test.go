@@ -342,3 +342,29 @@ func TestDrillWhen(t *testing.T) {
 		t.Errorf("of its own it says\n%s", out)
 	}
 }
+
+// TestDrillOtherTier: a round goes on in the tier, and for the days, that were accepted
+// with it, and says so to whoever names others.
+func TestDrillOtherTier(t *testing.T) {
+	p := newColdPerson(t, "GLACIER")
+	for at := 1; p.began() == 0; at++ { // killed in the midst of its requests
+		p.killed(at, "drill", "--budget", "1", "--yes")
+	}
+	if p.began() == 3 {
+		t.Fatal("it was killed too late")
+	}
+	out := p.code(exitProblems, "drill", "--budget", "1", "--yes", "--tier", "expedited", "--days", "2")
+	if !strings.Contains(out, "--tier expedited does not count: what was drawn goes on in the tier bulk") || !strings.Contains(out, "--days 2 does not count: what was drawn goes on for 7 days") {
+		t.Errorf("it says\n%s", out)
+	}
+	for _, e := range p.requests("RestoreObject") {
+		if e.Tier != "Bulk" {
+			t.Errorf("it asks for %+v", e)
+		}
+	}
+	for _, args := range [][]string{{"drill"}, {"drill", "--tier", "bulk", "--days", "7"}} {
+		if out := p.code(exitProblems, args...); strings.Contains(out, "does not count") {
+			t.Errorf("%v: it says\n%s", args, out)
+		}
+	}
+}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -100,13 +101,7 @@ func (d *drilling) resume(ctx context.Context) error {
 	if round.Snapshot != d.snapshot.ID {
 		d.say("going on with what was drawn of snapshot %s", round.Snapshot.Short())
 	}
-	if d.flags.maxCost == "" {
-		d.flags.maxCost = round.Budget
-	}
-	if tier := string(round.Tier); tier != "" {
-		d.flags.tier = strings.ToLower(tier)
-	}
-	d.flags.days = round.Days
+	d.asAccepted(round)
 	if !d.any(cold.Frozen) && !d.flags.dryRun {
 		return nil
 	}
@@ -130,6 +125,24 @@ func (d *drilling) resume(ctx context.Context) error {
 		return err
 	}
 	return d.ask(ctx, p, offer)
+}
+
+// asAccepted takes from a round what was accepted with it, and says what of the flags
+// does not count therefore.
+func (d *drilling) asAccepted(round *drill.Round) {
+	if d.flags.maxCost == "" {
+		d.flags.maxCost = round.Budget
+	}
+	if tier := tierName(round.Tier); tier != "" {
+		if d.flags.named("tier") && !strings.EqualFold(d.flags.tier, tier) {
+			d.log.Warn(fmt.Sprintf("--tier %s does not count: what was drawn goes on in the tier %s, as it was accepted", strings.ToLower(d.flags.tier), tier))
+		}
+		d.flags.tier = tier
+	}
+	if d.flags.named("days") && d.flags.days != round.Days {
+		d.log.Warn(fmt.Sprintf("--days %d does not count: what was drawn goes on for %s, as it was accepted", d.flags.days, formatCount(int64(round.Days), "day", "days")))
+	}
+	d.flags.days = round.Days
 }
 
 // ask asks for the thaw of what is frozen.
