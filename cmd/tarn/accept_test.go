@@ -89,3 +89,11 @@ func TestThawDays(t *testing.T) {
 		}
 	}
 }
+
+// Whoever thinks about a price for long has the archives looked at once more.
+func TestStalePlan(t *testing.T) {
+	p := &cold.Plan{Request: cold.Request{Now: time.Unix(100, 0)}}
+	if stale(p, time.Unix(101, 0)) || !stale(p, time.Unix(160, 0)) {
+		t.Error("a second is too long, or a minute is not")
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"text/tabwriter"
+	"time"
 
 	"github.com/tarn-backup/tarn"
 	"github.com/tarn-backup/tarn/internal/cold"
@@ -128,12 +129,16 @@ func (g *globals) thaw(ctx context.Context, o *opened, p *cold.Plan, offer cold.
 	if err != nil {
 		return cold.Result{}, err
 	}
-	res, err := g.thawBy(ctx, o.Storage(), p, offer, waited, u)
+	res, err := g.thawBy(ctx, o.Storage(), p, offer, waited || stale(p, g.time(o)), u)
 	if releaseErr := release(); releaseErr != nil {
 		err = errors.Join(err, releaseErr)
 	}
 	return res, err
 }
+
+// stale reports whether a plan is so old, as when somebody has thought about its price,
+// that another machine may have asked for the archives since.
+func stale(p *cold.Plan, now time.Time) bool { return now.Sub(p.Now) > 10*time.Second }
 
 // thawBy is thaw by a storage; look has it look before it asks.
 func (g *globals) thawBy(ctx context.Context, s storage.Storage, p *cold.Plan, offer cold.Offer, look bool, u *price.Usage) (cold.Result, error) {
