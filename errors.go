@@ -9,6 +9,9 @@ var (
 	ErrCold = errors.New("object is cold: it has to be thawed first")
 	// ErrThawing says that a thaw of the object is under way.
 	ErrThawing = errors.New("object is being thawed")
+	// ErrUnanswered says that a request got no answer that could be understood, and
+	// may have taken effect.
+	ErrUnanswered = errors.New("a request was not answered")
 	// ErrTierRefused says that the storage does not thaw the object in the tier
 	// that was asked for: not now, or never objects of that class.
 	ErrTierRefused = errors.New("this tier is refused")

@@ -33,14 +33,21 @@ func (g *globals) accept(v *coldView, p *cold.Plan, f thawFlags) (cold.Offer, er
 		return o, err
 	}
 	if g.password == nil {
-		return o, &declined{fmt.Errorf("%s frozen, and nothing was asked for or spent", are(int64(len(p.Ask)))),
-			"Add --yes and a tier, as in --tier bulk --yes, to thaw at that price."}
+		return o, &declined{fmt.Errorf("%s frozen, and nothing was asked for or spent", are(int64(len(p.Ask)))), howToAccept(o)}
 	}
 	answer, err := g.ask(fmt.Sprintf("Thaw in the tier %s for %s? [y/N] ", strings.ToLower(string(tier)), costOf(o)))
 	if err == nil && answer != "y" && answer != "yes" {
 		err = notThawed
 	}
 	return o, err
+}
+
+// howToAccept says how to thaw without a terminal.
+func howToAccept(o cold.Offer) string {
+	if o.Bill == nil {
+		return "No prices are known here. Add --yes and a tier, as in --tier bulk --yes, to thaw for whatever the provider bills."
+	}
+	return "Add --yes and a tier, as in --tier bulk --yes, to thaw at that price."
 }
 
 // declined says that a price was not accepted. What costs nothing by the byte may

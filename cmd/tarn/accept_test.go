@@ -65,3 +65,35 @@ func TestAccept(t *testing.T) {
 		}
 	}
 }
+
+// Where no prices are known, nobody is told to thaw "at that price".
+func TestAcceptWithoutPrices(t *testing.T) {
+	frozen := cold.Object{Key: "k", Size: 1 << 40, Class: tarn.Glacier, State: cold.Frozen}
+	plan, err := cold.NewPlan(cold.Request{Archives: []cold.Archive{{Object: frozen}}, Days: 7, Now: time.Unix(1, 0)}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := &globals{env: &env{stderr: new(bytes.Buffer)}}
+	_, err = g.accept(&coldView{}, plan, thawFlags{})
+	if hint := hintFor(err); !strings.Contains(hint, "No prices are known here. Add --yes and a tier") || strings.Contains(hint, "that price") {
+		t.Errorf("%v: %q", err, hint)
+	}
+}
+
+// Days that make no sense are refused with what does.
+func TestThawDays(t *testing.T) {
+	for days, ok := range map[int]bool{0: false, 1: true, 36500: true, 36501: false} {
+		f := thawFlags{days: days}
+		if err := f.check(); (err == nil) != ok || err != nil && !strings.Contains(err.Error(), "want 1 to 36500") {
+			t.Errorf("%d days: %v", days, err)
+		}
+	}
+}
+
+// Whoever thinks about a price for long has the archives looked at once more.
+func TestStalePlan(t *testing.T) {
+	p := &cold.Plan{Request: cold.Request{Now: time.Unix(100, 0)}}
+	if stale(p, time.Unix(101, 0)) || !stale(p, time.Unix(160, 0)) {
+		t.Error("a second is too long, or a minute is not")
+	}
+}

@@ -23,6 +23,8 @@ type drillFlags struct {
 	status bool
 	dryRun bool
 	limit  int64 // --bytes; 0 is none
+	// named are the flags that were given, by name.
+	named func(name string) bool
 }
 
 func newDrill(g *globals) *cobra.Command {
@@ -39,8 +41,8 @@ archive all contents are read that the snapshot needs and that were not proven; 
 many neighbours as do, from a file drawn by chance on. --seed draws the same again.
 
 Where archives are frozen, drill shows what their thaw costs, asks (or takes --yes), asks S3 for just those archives, and ends with exit
-code 3. The same command, run later, reads what is ready; until all that was drawn is read, it draws and pays for nothing new. Copies that
-ended before they were read are given up. --wait stays until all is read. The budget covers all of it at its most: retrieval, requests, copies
+code 3. The same command, run later, reads what is ready; until all that was drawn is read, it draws and pays for nothing new, and --tier
+and --days stay what they were. Copies that ended before they were read are given up. --wait stays until all is read. The budget covers all of it at its most: retrieval, requests, copies
 for a day more than --days, and transfer. Without a terminal and without --yes nothing is thawed; --dry-run draws, and does nothing.
 
 --status says what share of the snapshot was proven, since when, and which files are damaged. With --valid 365 what was read longer
@@ -53,7 +55,8 @@ than so many days ago counts as not proven.` + "\n" + exitCodes,
 		if err := f.check(); err != nil {
 			return err
 		}
-		if !cmd.Flags().Changed("seed") {
+		f.named = cmd.Flags().Changed
+		if !f.named("seed") {
 			f.seed = uint64(rand.Uint32()) // which every reader of JSON can hold
 		}
 		if len(args) == 0 {

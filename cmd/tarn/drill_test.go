@@ -316,3 +316,55 @@ func TestDrillWait(t *testing.T) {
 		t.Errorf("it ended with %s", out)
 	}
 }
+
+// TestDrillWhen: a drill says when to come back, whoever has asked for the thaw, and names
+// no tier that it does not know.
+func TestDrillWhen(t *testing.T) {
+	p := newColdPerson(t, "GLACIER")
+	p.code(exitDone, "thaw", "latest", "--yes", "-q")
+	drill := []string{"drill", "--budget", "1", "--yes"}
+	others := "3 archives are being thawed\n      Run the same command again then, which is at most so long after it was asked for: "
+	for range 2 {
+		if out := p.code(exitProblems, drill...); !strings.Contains(out, others) || !strings.Contains(out, "12h0m0s in the tier bulk") {
+			t.Errorf("of what another command has asked for it says\n%s", out)
+		}
+	}
+	if out := p.code(exitProblems, "drill", "--json"); !strings.Contains(out, `"thawing":3`) || strings.Contains(out, `"ready"`) {
+		t.Errorf("of what another command has asked for it says\n%s", out)
+	}
+	p = newColdPerson(t, "GLACIER")
+	for range 2 { // a later run, too
+		if out := p.code(exitProblems, drill...); !strings.Contains(out, "3 archives are being thawed in the tier bulk\n      Run the same command again after 20") {
+			t.Errorf("of its own it says\n%s", out)
+		}
+	}
+	if out := p.code(exitProblems, "drill", "--json"); !strings.Contains(out, `"ready":"20`) {
+		t.Errorf("of its own it says\n%s", out)
+	}
+}
+
+// TestDrillOtherTier: a round goes on in the tier, and for the days, that were accepted
+// with it, and says so to whoever names others.
+func TestDrillOtherTier(t *testing.T) {
+	p := newColdPerson(t, "GLACIER")
+	for at := 1; p.began() == 0; at++ { // killed in the midst of its requests
+		p.killed(at, "drill", "--budget", "1", "--yes")
+	}
+	if p.began() == 3 {
+		t.Fatal("it was killed too late")
+	}
+	out := p.code(exitProblems, "drill", "--budget", "1", "--yes", "--tier", "expedited", "--days", "2")
+	if !strings.Contains(out, "--tier expedited does not count: what was drawn goes on in the tier bulk") || !strings.Contains(out, "--days 2 does not count: what was drawn goes on for 7 days") {
+		t.Errorf("it says\n%s", out)
+	}
+	for _, e := range p.requests("RestoreObject") {
+		if e.Tier != "Bulk" {
+			t.Errorf("it asks for %+v", e)
+		}
+	}
+	for _, args := range [][]string{{"drill"}, {"drill", "--tier", "bulk", "--days", "7"}} {
+		if out := p.code(exitProblems, args...); strings.Contains(out, "does not count") {
+			t.Errorf("%v: it says\n%s", args, out)
+		}
+	}
+}

@@ -86,16 +86,25 @@ func (d *drilling) end(ctx context.Context) error {
 		}
 		return nil
 	}
-	thawing := int64(len(d.keys(cold.Thawing)))
-	if d.json {
-		if err := d.printJSON(map[string]any{"type": "waiting", "thawing": thawing, "frozen": len(d.keys(cold.Frozen))}); err != nil {
+	return d.comeBack()
+}
+
+// comeBack says what was drawn and not read yet, and when to come back for it.
+func (d *drilling) comeBack() error {
+	list := d.in(cold.Thawing)
+	thawing := int64(len(list))
+	switch {
+	case d.json:
+		if err := d.printJSON(waitingDoc(thawing, int64(len(d.in(cold.Frozen))), d.ready())); err != nil {
 			return err
 		}
-		return errProblems
-	}
-	if thawing > 0 {
-		fmt.Fprintf(d.stderr, "tarn: %s being thawed in the tier %s\n      Run the same command again then: it reads what is ready, and pays for nothing twice. `tarn thaw --status` says how far it is.\n", are(thawing), tierName(d.record.Round.Tier))
-	} else {
+	case thawing > 0:
+		tier := ""
+		if d.record.Round.Tier != "" { // else other commands have asked for all of it
+			tier = " in the tier " + tierName(d.record.Round.Tier)
+		}
+		fmt.Fprintf(d.stderr, "tarn: %s being thawed%s\n      Run the same command again %s: it reads what is ready, and pays for nothing twice. `tarn thaw --status` says how far it is.\n", are(thawing), tier, d.view.when(d.ready(), list))
+	default:
 		fmt.Fprintf(d.stderr, "tarn: not all that was drawn could be read\n      The same command goes on with the rest.\n")
 	}
 	return errProblems

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -100,13 +101,7 @@ func (d *drilling) resume(ctx context.Context) error {
 	if round.Snapshot != d.snapshot.ID {
 		d.say("going on with what was drawn of snapshot %s", round.Snapshot.Short())
 	}
-	if d.flags.maxCost == "" {
-		d.flags.maxCost = round.Budget
-	}
-	if tier := string(round.Tier); tier != "" {
-		d.flags.tier = strings.ToLower(tier)
-	}
-	d.flags.days = round.Days
+	d.asAccepted(round)
 	if !d.any(cold.Frozen) && !d.flags.dryRun {
 		return nil
 	}
@@ -132,6 +127,24 @@ func (d *drilling) resume(ctx context.Context) error {
 	return d.ask(ctx, p, offer)
 }
 
+// asAccepted takes from a round what was accepted with it, and says what of the flags
+// does not count therefore.
+func (d *drilling) asAccepted(round *drill.Round) {
+	if d.flags.maxCost == "" {
+		d.flags.maxCost = round.Budget
+	}
+	if tier := tierName(round.Tier); tier != "" {
+		if d.flags.named("tier") && !strings.EqualFold(d.flags.tier, tier) {
+			d.log.Warn(fmt.Sprintf("--tier %s does not count: what was drawn goes on in the tier %s, as it was accepted", strings.ToLower(d.flags.tier), tier))
+		}
+		d.flags.tier = tier
+	}
+	if d.flags.named("days") && d.flags.days != round.Days {
+		d.log.Warn(fmt.Sprintf("--days %d does not count: what was drawn goes on for %s, as it was accepted", d.flags.days, formatCount(int64(round.Days), "day", "days")))
+	}
+	d.flags.days = round.Days
+}
+
 // ask asks for the thaw of what is frozen.
 func (d *drilling) ask(ctx context.Context, p *cold.Plan, offer cold.Offer) error {
 	if len(p.Ask) == 0 {
@@ -141,8 +154,10 @@ func (d *drilling) ask(ctx context.Context, p *cold.Plan, offer cold.Offer) erro
 	if _, err := d.thaw(ctx, d.o, p, offer, &d.usage); err != nil {
 		return err
 	}
-	for i := range d.record.Round.Parts {
-		d.record.Round.Parts[i].Asked = true
+	round := d.record.Round
+	round.Tier, round.Ready = offer.Tier, readyIn(offer, d.now())
+	for i := range round.Parts {
+		round.Parts[i].Asked = true
 	}
 	if err := d.save(d.record); err != nil {
 		return err
@@ -150,20 +165,37 @@ func (d *drilling) ask(ctx context.Context, p *cold.Plan, offer cold.Offer) erro
 	return d.view.again(ctx, d.globals, d.o)
 }
 
+// ready is when what the round has asked for can be read, as a rule; the zero time if
+// nobody says, or if that has passed.
+func (d *drilling) ready() time.Time {
+	if at := d.record.Round.Ready; at.After(d.now()) {
+		return at
+	}
+	return time.Time{}
+}
+
 // any reports whether something that was drawn is in a state.
 func (d *drilling) any(state cold.State) bool { return len(d.keys(state)) > 0 }
 
 // keys are the archives of what was drawn that are in a state.
 func (d *drilling) keys(state cold.State) (keys []string) {
+	for _, obj := range d.in(state) {
+		keys = append(keys, obj.Key)
+	}
+	return keys
+}
+
+// in are the objects of what was drawn that are in a state.
+func (d *drilling) in(state cold.State) (list []cold.Object) {
 	if d.record.Round == nil {
 		return nil
 	}
 	for _, p := range d.record.Round.Parts {
 		if obj := d.view.byID[p.Archive]; obj.State == state {
-			keys = append(keys, obj.Key)
+			list = append(list, obj)
 		}
 	}
-	return keys
+	return list
 }
 
 // prove reads what is ready; what is gone is found to be.

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/tarn-backup/tarn"
@@ -40,10 +39,7 @@ func (g *globals) restoreCold(ctx context.Context, o *opened, v *coldView, cfg r
 	if !c.acted {
 		return err
 	}
-	if spentErr := g.spent(v, &c.usage); err == nil || err == errProblems {
-		err = errors.Join(spentErr, err)
-	}
-	return err
+	return errors.Join(g.spent(v, &c.usage), err)
 }
 
 func (c *coldRestore) all(ctx context.Context) error {
@@ -161,9 +157,7 @@ func (c *coldRestore) carryOut(ctx context.Context, p *cold.Plan, bytes int64) e
 	if _, err := c.thaw(ctx, c.o, p, offer, &c.usage); err != nil {
 		return err
 	}
-	if offer.Wait.To > 0 {
-		c.ready = c.time(c.o).Add(offer.Wait.To)
-	}
+	c.ready = readyIn(offer, c.time(c.o))
 	return c.view.again(ctx, c.globals, c.o)
 }
 
@@ -244,7 +238,9 @@ func (g *globals) waitFor(ctx context.Context, o *opened, v *coldView, keys []st
 func (c *coldRestore) comeBack() error {
 	c.acted = true
 	var frozen, thawing, unpaid int64
+	var list []cold.Object
 	for _, a := range c.view.archives(c.needs) {
+		list = append(list, a.Object)
 		switch {
 		case a.State == cold.Thawing:
 			thawing++
@@ -255,10 +251,8 @@ func (c *coldRestore) comeBack() error {
 		}
 	}
 	if c.json {
-		doc := map[string]any{"type": "waiting", "thawing": thawing, "frozen": frozen, "unpaid": unpaid}
-		if !c.ready.IsZero() {
-			doc["ready"] = c.ready.UTC().Truncate(time.Second)
-		}
+		doc := waitingDoc(thawing, frozen, c.ready)
+		doc["unpaid"] = unpaid
 		if err := c.printJSON(doc); err != nil {
 			return err
 		}
@@ -276,31 +270,7 @@ func (c *coldRestore) comeBack() error {
 		fmt.Fprintf(c.stderr, "tarn: some files are not back: their archives are frozen, or were frozen again on the way\n      The same command says what it costs to thaw them.\n")
 	}
 	if thawing > 0 {
-		fmt.Fprintf(c.stderr, "tarn: some files are not back yet: %s being thawed\n      Run the same command again %s: it fetches what is ready. `tarn thaw --status` says how far it is.\n", are(thawing), c.when())
+		fmt.Fprintf(c.stderr, "tarn: some files are not back yet: %s being thawed\n      Run the same command again %s: it fetches what is ready. `tarn thaw --status` says how far it is.\n", are(thawing), c.view.when(c.ready, list))
 	}
 	return errProblems
-}
-
-// when says when to come back. What another run has asked for is ready at the end
-// of the usual wait at the latest, counted from then.
-func (c *coldRestore) when() string {
-	if !c.ready.IsZero() {
-		return "after " + c.ready.Local().Format("2006-01-02 15:04")
-	}
-	var waits []string
-	for _, tier := range price.Tiers {
-		var most time.Duration
-		for _, a := range c.view.archives(c.needs) {
-			if a.State == cold.Thawing && c.view.prices != nil {
-				most = max(most, c.view.prices.Classes[a.Class].Waits[tier].To)
-			}
-		}
-		if most > 0 {
-			waits = append(waits, fmt.Sprintf("%s in the tier %s", formatDuration(most), strings.ToLower(string(tier))))
-		}
-	}
-	if len(waits) == 0 {
-		return "then"
-	}
-	return "then, which is at most so long after it was asked for: " + strings.Join(waits, ", ")
 }

@@ -24,6 +24,9 @@ func newThaw(g *globals) *cobra.Command {
 first what each tier costs, with the transfer of the files if all of them are read later, and asks, or takes --tier and --yes. Only what
 is frozen is asked for; a copy that expires within a day is made to last longer. Run again, it pays for nothing twice.
 
+Runs on one machine take turns. Two machines that thaw the same archives in the same minute may both pay for some of them: S3 refuses, and
+bills, a request for what is being thawed, and accepts one in a faster tier. Let one of them do it.
+
 Without a terminal and without --yes nothing is spent. --max-cost refuses what costs more, and --dry-run prints the price and does nothing.
 
 --status lists the cold archives, or those that the files need: frozen, thawing, or thawed until when. --archive names archives

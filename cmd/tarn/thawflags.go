@@ -10,8 +10,12 @@ import (
 	"github.com/tarn-backup/tarn/internal/price"
 )
 
-// daysDefault is how long thawed copies are kept.
-const daysDefault = 7
+// daysDefault is how long thawed copies are kept, and daysMost how long they can be:
+// a hundred years, up to which sums of days and dates hold.
+const (
+	daysDefault = 7
+	daysMost    = 36500
+)
 
 // thawFlags say what may be thawed, and for how much.
 type thawFlags struct {
@@ -37,8 +41,8 @@ func (f *thawFlags) check() error {
 			return fmt.Errorf("--tier: %w", err)
 		}
 	}
-	if f.days < 1 || f.days > 36500 {
-		return fmt.Errorf("--days %d: want 1 or more", f.days)
+	if f.days < 1 || f.days > daysMost {
+		return fmt.Errorf("--days %d: want 1 to %d", f.days, daysMost)
 	}
 	if f.maxCost != "" {
 		if _, err := price.ParseMoney(f.maxCost); err != nil {

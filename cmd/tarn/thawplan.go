@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"text/tabwriter"
+	"time"
 
 	"github.com/tarn-backup/tarn"
 	"github.com/tarn-backup/tarn/internal/cold"
@@ -32,6 +33,14 @@ func are(n int64) string {
 		return "1 archive is"
 	}
 	return formatCount(n, "archive", "archives") + " are"
+}
+
+// were counts requests, with the verb.
+func were(n int64) string {
+	if n == 1 {
+		return "1 request was"
+	}
+	return formatCount(n, "request", "requests") + " were"
 }
 
 func costOf(o cold.Offer) string {
@@ -124,12 +133,16 @@ func (g *globals) thaw(ctx context.Context, o *opened, p *cold.Plan, offer cold.
 	if err != nil {
 		return cold.Result{}, err
 	}
-	res, err := g.thawBy(ctx, o.Storage(), p, offer, waited, u)
+	res, err := g.thawBy(ctx, o.Storage(), p, offer, waited || stale(p, g.time(o)), u)
 	if releaseErr := release(); releaseErr != nil {
 		err = errors.Join(err, releaseErr)
 	}
 	return res, err
 }
+
+// stale reports whether a plan is so old, as when somebody has thought about its price,
+// that another machine may have asked for the archives since.
+func stale(p *cold.Plan, now time.Time) bool { return now.Sub(p.Now) > 10*time.Second }
 
 // thawBy is thaw by a storage; look has it look before it asks.
 func (g *globals) thawBy(ctx context.Context, s storage.Storage, p *cold.Plan, offer cold.Offer, look bool, u *price.Usage) (cold.Result, error) {
@@ -140,8 +153,8 @@ func (g *globals) thawBy(ctx context.Context, s storage.Storage, p *cold.Plan, o
 	u.Add(res.Usage)
 	if g.json {
 		g.printJSON(map[string]any{"type": "thaw", "tier": strings.ToLower(string(offer.Tier)), "days": p.Days, "requested": res.Requested, "bytes": res.Bytes,
-			"running": res.Running, "refused": res.Refused, "gone": res.Gone, "left": res.Left})
-	} else if res.Requested+res.Running > 0 {
+			"running": res.Running, "refused": res.Refused, "gone": res.Gone, "unanswered": res.Unanswered, "left": res.Left})
+	} else if res.Requested+res.Running+res.Unanswered > 0 {
 		ready := ""
 		if offer.Wait.To > 0 && res.Requested > 0 {
 			ready = fmt.Sprintf(", readable in %s, until %s after that", formatWait(offer.Wait), formatCount(int64(p.Days), "day", "days"))
@@ -149,6 +162,9 @@ func (g *globals) thawBy(ctx context.Context, s storage.Storage, p *cold.Plan, o
 		g.say("asked for the thaw of %s (%s)%s", formatCount(res.Requested, "archive", "archives"), formatBytes(res.Bytes), ready)
 		if res.Running > 0 {
 			g.say("%s being thawed already%s", are(res.Running), refusedText(res.Refused))
+		}
+		if res.Unanswered > 0 {
+			g.say("%s not answered; S3 may have accepted what was asked for, and it counts as if", were(res.Unanswered))
 		}
 	}
 	return res, err

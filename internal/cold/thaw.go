@@ -43,7 +43,10 @@ type Result struct {
 	// like them were refused.
 	Running int64 `json:"running"`
 	Gone    int64 `json:"gone"` // archives that are not in the storage any more
-	Left    int64 `json:"left"` // archives that were not asked for, after an error
+	// Unanswered are archives that were asked for, when an error ended it before the
+	// answer came: S3 may have accepted that, and Usage counts them at their most.
+	Unanswered int64 `json:"unanswered"`
+	Left       int64 `json:"left"` // archives that were not asked for, after an error
 	// Usage is what the bill counts of all that beside the requests, which the
 	// storage's meter counts: what is retrieved, and the copies.
 	Usage price.Usage `json:"-"`
@@ -53,11 +56,14 @@ type Result struct {
 // the tier is refused, nothing is spent. An error ends it, and the result says
 // what was asked for until then; the same command goes on with the rest, since
 // a new plan leaves out what is thawing by then. tarn.ErrBusy is such an error:
-// S3 has asked for fewer requests each time that one was tried again.
+// S3 has asked for fewer requests each time that one was tried again. So is the end
+// of ctx. Nothing new is sent then, and what is on its way is waited for, as long as
+// the storage does.
 func (p *Plan) Thaw(ctx context.Context, s storage.Storage, o Options) (Result, error) {
 	t := &thawing{plan: p, storage: s, opts: o}
 	err := t.all(ctx)
-	t.result.Left = int64(len(p.Ask)) - t.result.Requested - t.result.Running - t.result.Gone
+	r := &t.result
+	r.Left = int64(len(p.Ask)) - r.Requested - r.Running - r.Gone - r.Unanswered
 	if err == nil {
 		err = ctx.Err()
 	}
@@ -189,22 +195,31 @@ func (t *thawing) refusals() int64 {
 	return t.result.Refused
 }
 
-// one asks for one archive.
+// one asks for one archive. Where the answer to an attempt was lost, and S3 tells the
+// next one that the archive is being thawed, it was this run that has asked for it.
 func (t *thawing) one(ctx context.Context, a Archive) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
 	err := t.storage.Thaw(ctx, a.Key, storage.ThawOptions{Days: t.plan.Days, Tier: t.opts.Tier, Class: a.Class})
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	r := &t.result
+	running, unanswered := errors.Is(err, tarn.ErrThawing), errors.Is(err, tarn.ErrUnanswered)
 	switch {
-	case err == nil:
+	case err == nil, running && unanswered:
 		r.Requested++
 		r.Bytes += a.Size
 		t.plan.thawing(&r.Usage, a, t.opts.Tier, usually)
-	case errors.Is(err, tarn.ErrThawing):
+	case running:
 		r.Refused++
 		r.Running++
 	case errors.Is(err, fs.ErrNotExist):
 		r.Gone++
+	case unanswered:
+		r.Unanswered++
+		t.plan.thawing(&r.Usage, a, t.opts.Tier, atMost)
+		return err
 	default:
 		return err
 	}

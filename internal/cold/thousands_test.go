@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"net/http/httptest"
 	"strings"
 	"sync"
@@ -20,6 +21,12 @@ import (
 // frozen is a storage in a lab with so many archives in GLACIER.
 func frozen(t testing.TB, archives int) (*s3lab.Lab, *s3.Storage) {
 	t.Helper()
+	return frozenBehind(t, archives, func(lab http.Handler) http.Handler { return lab })
+}
+
+// frozenBehind is frozen with something before the lab.
+func frozenBehind(t testing.TB, archives int, before func(http.Handler) http.Handler) (*s3lab.Lab, *s3.Storage) {
+	t.Helper()
 	lab, err := s3lab.Open(s3lab.LabConfig{})
 	if err != nil {
 		t.Fatal(err)
@@ -27,7 +34,7 @@ func frozen(t testing.TB, archives int) (*s3lab.Lab, *s3.Storage) {
 	if err := lab.CreateBucket(t.Context(), "b"); err != nil {
 		t.Fatal(err)
 	}
-	server := httptest.NewServer(lab)
+	server := httptest.NewServer(before(lab))
 	t.Cleanup(server.Close)
 	s, err := s3.Open(t.Context(), s3.Config{
 		Bucket: "b", Prefix: "p", Endpoint: server.URL, Region: "us-east-1", AccessKey: "a", SecretKey: "s",

@@ -45,7 +45,10 @@ type Round struct {
 	Days     int             `json:"days"`
 	Tier     storage.Tier    `json:"tier"`
 	Budget   string          `json:"budget,omitempty"` // dollars
-	Parts    []Part          `json:"parts"`
+	// Ready is when what was asked for last can be read, as a rule; the zero time
+	// if nobody says, or another command has asked for all of it.
+	Ready time.Time `json:"ready,omitzero"`
+	Parts []Part    `json:"parts"`
 }
 
 // Part is what is to be read of one archive.

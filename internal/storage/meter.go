@@ -23,10 +23,11 @@ type Request struct {
 // Metered is a count of requests and bytes.
 type Metered struct {
 	// Requests are those that the server answered and that it bills: also
-	// those that it refused, and each attempt of one that was repeated.
+	// those that it refused, and each attempt of one that was repeated. Of thaws,
+	// which cost most, those are among them that were sent and never answered.
 	Requests map[Request]int64
 	// Free are the attempts that nobody bills: answered with 5xx, refused to a
-	// stranger, or never answered as far as we know.
+	// stranger, or, but for those thaws, never answered as far as we know.
 	Free int64
 	// Retrieved are the bytes that GETs have read of objects, by class.
 	Retrieved map[tarn.Class]int64

@@ -45,6 +45,11 @@ type Storage interface {
 	// tarn.ErrThawing if one was under way that is no slower, and
 	// tarn.ErrTierRefused if there is none in that tier. Of an object whose copy
 	// can be read, it moves the time until which it can.
+	//
+	// An error that wraps tarn.ErrUnanswered, too, says that an attempt got no
+	// answer that could be understood: it may have been accepted, and with
+	// tarn.ErrThawing it was, unless another run has asked at the same time.
+	// When ctx ends, what was sent has a second left to be answered.
 	Thaw(ctx context.Context, key string, opts ThawOptions) error
 
 	// Location returns the URL or folder for messages, without secrets.

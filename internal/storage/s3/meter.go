@@ -6,7 +6,9 @@ import (
 	"encoding/xml"
 	"io"
 	"net/http"
+	"net/http/httptrace"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -91,17 +93,31 @@ func (m *meter) meterAll(o *s3.Options) {
 	o.APIOptions = append(o.APIOptions, noteTier)
 }
 
+// sentKey is that of a flag in a context, which is set as soon as a request with
+// it has a connection to go out by.
+type sentKey struct{}
+
+// watched is a request whose flag, if it has one, is set when it is sent.
+func watched(req *http.Request) (*http.Request, *atomic.Bool) {
+	ctx := req.Context()
+	sent, ok := ctx.Value(sentKey{}).(*atomic.Bool)
+	if !ok {
+		return req, new(atomic.Bool)
+	}
+	trace := &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { sent.Store(true) }}
+	return req.WithContext(httptrace.WithClientTrace(ctx, trace)), sent
+}
+
 // Do implements aws.HTTPClient.
 func (m *meter) Do(req *http.Request) (*http.Response, error) {
+	req, sent := watched(req)
 	resp, err := m.next.Do(req)
-	if err != nil {
-		m.mu.Lock()
-		defer m.mu.Unlock()
-		m.seen.Free++
-		return resp, err
-	}
 	as, _ := req.Context().Value(billedKey{}).(billedAs)
 	r := storage.Request{Operation: awsmiddleware.GetOperationName(req.Context()), Class: as.class, Tier: as.tier}
+	if err != nil {
+		m.lost(r, sent.Load())
+		return resp, err
+	}
 	if req.Method == http.MethodGet || req.Method == http.MethodHead {
 		r.Class = "" // it is the object's, which may be another than the one that a Put wants
 	}
@@ -132,6 +148,21 @@ func (m *meter) Do(req *http.Request) (*http.Response, error) {
 		m.seen.Free++
 	}
 	return resp, nil
+}
+
+// lost counts a request without an answer. One that was watched and sent may be
+// billed, and counts as if.
+func (m *meter) lost(r storage.Request, sent bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if !sent {
+		m.seen.Free++
+		return
+	}
+	if r.Class == "" {
+		r.Class = tarn.Standard
+	}
+	m.seen.Requests[r]++
 }
 
 // maxRefusal is more than the text of any error takes.
