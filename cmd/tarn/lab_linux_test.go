@@ -66,7 +66,7 @@ func TestLabEnds(t *testing.T) {
 		if err := lab.Wait(); signal != os.Kill && err != nil {
 			t.Errorf("%v: %v\n%s", signal, err, log)
 		}
-		if !strings.Contains(log.String(), "GetObject lab/p/archives/") || strings.Contains(log.String(), "in memory") {
+		if !strings.Contains(log.String(), "GetObject lab/p/tarn.json") || strings.Contains(log.String(), "in memory") {
 			t.Errorf("%v: the log is\n%s", signal, log)
 		}
 		if code, _, errs := p.run("lab", "bill"); code != exitFailed || !strings.Contains(errs, "no lab answers") {

@@ -105,10 +105,14 @@ func rebuildDoc(res *rebuild.Result, withheld *price.Money) map[string]any {
 	for _, r := range res.Replaced {
 		replaced = append(replaced, map[string]any{"lost": r.Lost, "new": r.New})
 	}
-	return map[string]any{
+	doc := map[string]any{
 		"type": "summary", "stored": orEmpty(res.Stored), "indexes": res.Indexes, "contents": res.Contents, "remade": remade, "trees": trees,
-		"replaced": replaced, "cold": orEmpty(res.Cold), "withheld": orEmpty(res.Withheld), "withheld_price": withheld, "unproven": orEmpty(res.Unproven), "problems": len(res.Problems),
+		"replaced": replaced, "cold": orEmpty(res.Cold), "withheld": orEmpty(res.Withheld), "unproven": orEmpty(res.Unproven), "problems": len(res.Problems),
 	}
+	if withheld != nil {
+		doc["withheld_price"] = withheld
+	}
+	return doc
 }
 
 func (g *globals) reportRebuild(res *rebuild.Result) {

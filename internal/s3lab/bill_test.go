@@ -190,8 +190,8 @@ func TestStoragePrices(t *testing.T) {
 			created(0, "INTELLIGENT_TIERING", 1<<30), at(100*days, Event{Kind: eventRequest, Op: "GetObject", Class: "INTELLIGENT_TIERING", Status: 200}),
 			at(120*days, Event{Kind: eventRequest, Op: "HeadObject", Class: "INTELLIGENT_TIERING", Status: 200}), at(140*days, Event{Kind: eventRemoved}),
 		}, 140 * days, map[string]string{
-			"requests GET and others INTELLIGENT_TIERING": exact("2", ".0000004"),
-			"storage INTELLIGENT_TIERING":                 exact("1440/730", ".023"), "storage INTELLIGENT_TIERING Infrequent": exact("1680/730", ".0125"),
+			"GET requests INTELLIGENT_TIERING": exact("2", ".0000004"),
+			"storage INTELLIGENT_TIERING":      exact("1440/730", ".023"), "storage INTELLIGENT_TIERING Infrequent": exact("1680/730", ".0125"),
 			"storage INTELLIGENT_TIERING Archive Instant": exact("240/730", ".004"), "monitoring INTELLIGENT_TIERING": exact("3360/730", ".0000025"),
 		}},
 		"a small one keeps its step": {[]Event{created(0, "INTELLIGENT_TIERING", 1<<16)}, 2 * month, map[string]string{"storage INTELLIGENT_TIERING": exact("2/16384", ".023")}},
