@@ -184,7 +184,8 @@ func TestLeastPrivilege(t *testing.T) {
 	looks := []command{
 		{at("frozen"), words("snapshots"), reads}, {at("frozen"), words("ls latest"), reads}, {at("frozen"), words("find one"), reads}, {at("frozen"), words("diff latest latest"), reads},
 		{at("frozen"), words("stats"), reads}, {at("frozen"), words("check"), reads}, {at("frozen"), words("thaw --status"), reads},
-		{at("frozen"), words("restore latest --target x --dry-run"), reads},
+		{at("frozen"), words("restore latest --target x --dry-run"), reads}, {at("frozen"), words("cost"), "s3:ListBucket"},
+		{at("frozen"), words("cost restore latest"), reads}, {at("frozen"), words("cost delete latest"), reads}, {at("frozen"), words("drill --status"), reads},
 	}
 	for kind, list := range map[cloud.Kind][]command{
 		cloud.Backup: append(slices.Clone(looks),
@@ -193,6 +194,8 @@ func TestLeastPrivilege(t *testing.T) {
 		cloud.Restore: append(slices.Clone(looks),
 			command{at("thawed"), func() []string { return []string{"restore", "latest", "--target", target()} }, reads},
 			command{at("thawed"), words("cat latest src/a/one"), reads},
+			command{at("thawed"), words("dump latest src/a"), reads},
+			command{at("thawed"), words("drill --bytes 100MiB --yes"), reads},
 			command{at("thawed"), words("rebuild"), reads},
 			command{at("thawed"), words("check --read-data"), reads},
 			command{at("frozen"), words("thaw latest --yes --tier bulk"), reads + " s3:RestoreObject"}),

@@ -314,8 +314,10 @@ func (im *importing) store(ctx context.Context, c chosen, dir string, unpacked i
 	cfg.ClassOf = m.chooser(cfg.Class, f.exactClass)
 	cfg.Options[importOption] = im.id(c)
 	name := im.view.at.name
+	source := name[strings.LastIndexByte(name, '/')+1:]
+	cfg.Origins = map[string]string{source: "s3://" + im.view.at.bucket + "/" + c.Key}
 	// All of it: what the script has archived is no longer to be left out.
-	sources := []scan.Config{{Path: dir, Name: name[strings.LastIndexByte(name, '/')+1:], KeepSystem: true}}
+	sources := []scan.Config{{Path: dir, Name: source, KeepSystem: true}}
 	if _, err := im.prepare(ctx, im.o, f, sources, &cfg); err != nil {
 		return err
 	}

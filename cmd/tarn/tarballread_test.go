@@ -306,9 +306,15 @@ func TestTarballImport(t *testing.T) {
 	contains(t, imported(exitDone, "--yes"), "3 of 3 tarballs are in the repository already")
 	var ids []string
 	for line := range strings.Lines(p.must("snapshots", "--json", "--tag", "tarball", "--repo", p.path("repo"))) {
-		var s struct{ ID string }
+		var s struct {
+			ID      string
+			Sources []struct{ Path string }
+		}
 		if err := json.Unmarshal([]byte(line), &s); err != nil {
 			t.Fatal(err)
+		}
+		if !strings.HasPrefix(s.Sources[0].Path, "s3://") || !strings.Contains(s.Sources[0].Path, "/disk/") {
+			t.Errorf("the snapshot's source is %q", s.Sources[0].Path)
 		}
 		ids = append(ids, s.ID)
 	}

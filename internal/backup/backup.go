@@ -24,7 +24,10 @@ type Config struct {
 	Repo     *repo.Repo
 	Contents *catalog.Contents // in step with the repository's indexes
 	Sources  []scan.Config
-	Parent   *repo.Snapshot // nil compares with nothing
+	// Origins are, by the names of sources, what the snapshot says as their paths
+	// where that is not where they are read.
+	Origins map[string]string
+	Parent  *repo.Snapshot // nil compares with nothing
 	// Newest is the repository's newest snapshot (repo.Newest), empty if there
 	// is none: the run's is to sort after it, whether or not that is the parent.
 	Newest tarn.SnapshotID
@@ -308,7 +311,7 @@ func (r *run) snapshot() (*repo.Snapshot, error) {
 		Splits: r.splits, Parent: r.result.Parent, Errors: r.problems, ErrorCount: r.problemCount, Options: r.Options,
 	}
 	for _, c := range r.Sources {
-		s.Sources = append(s.Sources, repo.SourceInfo{Name: c.Name, Path: c.Path, SplitDepth: c.SplitDepth})
+		s.Sources = append(s.Sources, repo.SourceInfo{Name: c.Name, Path: r.pathOf(c), SplitDepth: c.SplitDepth})
 	}
 	return s, nil
 }

@@ -47,7 +47,15 @@ func (r *run) openSources() (list []*scan.Source, err error) {
 // parentHas reports whether the parent has the source, and not another of its
 // name.
 func (r *run) parentHas(c scan.Config) bool {
-	return r.Parent != nil && slices.ContainsFunc(r.Parent.Sources, func(s repo.SourceInfo) bool { return s.Name == c.Name && s.Path == c.Path })
+	return r.Parent != nil && slices.ContainsFunc(r.Parent.Sources, func(s repo.SourceInfo) bool { return s.Name == c.Name && s.Path == r.pathOf(c) })
+}
+
+// pathOf is the path that a snapshot says of a source.
+func (r *run) pathOf(c scan.Config) string {
+	if origin := r.Origins[c.Name]; origin != "" {
+		return origin
+	}
+	return c.Path
 }
 
 func differentNames(configs []scan.Config) error {
