@@ -18,7 +18,6 @@ import (
 	"github.com/tarn-backup/tarn/internal/backup"
 	"github.com/tarn-backup/tarn/internal/bill"
 	"github.com/tarn-backup/tarn/internal/browse"
-	"github.com/tarn-backup/tarn/internal/machine"
 	"github.com/tarn-backup/tarn/internal/repo"
 	"github.com/tarn-backup/tarn/internal/scan"
 	"github.com/tarn-backup/tarn/internal/warm"
@@ -115,11 +114,7 @@ func (g *globals) openOrCreate(ctx context.Context, create, dryRun bool, class s
 	if err == nil || dryRun || !errors.As(err, &missing) || !create || !strings.HasPrefix(err.Error(), "no repository") {
 		return o, err
 	}
-	dirs, err := machine.UserDirs(g.getenv)
-	if err != nil {
-		return nil, err
-	}
-	location, err := g.location(dirs)
+	dirs, location, err := g.where()
 	if err != nil {
 		return nil, err
 	}

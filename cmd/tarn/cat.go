@@ -4,13 +4,11 @@ import (
 	"bufio"
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 
 	"github.com/spf13/cobra"
 
-	"github.com/tarn-backup/tarn"
 	"github.com/tarn-backup/tarn/internal/browse"
 	"github.com/tarn-backup/tarn/internal/repo"
 	"github.com/tarn-backup/tarn/internal/restore"
@@ -59,7 +57,7 @@ without them, but where the damage of a large one shows in its midst: there it e
 			skipped, frozen := 0, int64(0)
 			err := restore.Dump(ctx, cfg, w, func(path string, err error) {
 				skipped++
-				if path != "" && notReadable(err) {
+				if path != "" && restore.Waits(err) {
 					frozen++
 					g.log.Info("not readable yet", "path", path, "error", err)
 					return
@@ -80,12 +78,6 @@ without them, but where the damage of a large one shows in its midst: there it e
 		})
 	}
 	return cmd
-}
-
-// notReadable reports whether a content is whole, as far as anybody knows, and only can't be
-// read now.
-func notReadable(err error) bool {
-	return (errors.Is(err, tarn.ErrCold) || errors.Is(err, tarn.ErrThawing)) && !errors.Is(err, tarn.ErrDamaged)
 }
 
 // withContent is withSnapshot for a command that prints content to w, once the price

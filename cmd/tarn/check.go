@@ -120,7 +120,7 @@ func (g *globals) payToCheck(ctx context.Context, o *opened, ids []tarn.ArchiveI
 	}
 	var needs []restore.Need
 	for _, id := range ids {
-		needs = append(needs, restore.Need{Archive: id, Gets: 1, Fetched: v.byID[id].Size})
+		needs = append(needs, v.whole(id))
 	}
 	return g.payToRead(v, needs, o, f)
 }

@@ -150,6 +150,11 @@ func (v *coldView) archives(needs []restore.Need) (list []cold.Archive) {
 	return list
 }
 
+// whole is the need of all of an archive, by one request.
+func (v *coldView) whole(id tarn.ArchiveID) restore.Need {
+	return restore.Need{Archive: id, Gets: 1, Fetched: v.byID[id].Size}
+}
+
 // ends are the times at which what is needed ends to be readable, each once.
 func (v *coldView) ends(needs []restore.Need) (ends []time.Time) {
 	for _, a := range v.archives(needs) {

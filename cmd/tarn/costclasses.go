@@ -10,7 +10,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tarn-backup/tarn"
-	"github.com/tarn-backup/tarn/internal/machine"
 	"github.com/tarn-backup/tarn/internal/price"
 	"github.com/tarn-backup/tarn/internal/scan"
 )
@@ -108,11 +107,7 @@ func (g *globals) classesPrices(region string) (*price.Prices, error) {
 	if region != "" {
 		return g.namedPrices(price.AWS + "/" + region)
 	}
-	dirs, err := machine.UserDirs(g.getenv)
-	if err != nil {
-		return nil, err
-	}
-	location, err := g.location(dirs)
+	_, location, err := g.where()
 	if err != nil {
 		return nil, err
 	}

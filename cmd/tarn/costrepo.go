@@ -8,7 +8,6 @@ import (
 	"text/tabwriter"
 
 	"github.com/tarn-backup/tarn/internal/bill"
-	"github.com/tarn-backup/tarn/internal/machine"
 	"github.com/tarn-backup/tarn/internal/price"
 	"github.com/tarn-backup/tarn/internal/storage"
 )
@@ -29,11 +28,7 @@ func (g *globals) priced(s storage.Storage) (*money, error) {
 
 // cost prices the repository by its listing alone: it is not opened.
 func (g *globals) cost(ctx context.Context) error {
-	dirs, err := machine.UserDirs(g.getenv)
-	if err != nil {
-		return err
-	}
-	location, err := g.location(dirs)
+	_, location, err := g.where()
 	if err != nil {
 		return err
 	}

@@ -37,11 +37,7 @@ func newInit(g *globals) *cobra.Command {
 saved in your configuration folder.` + "\n" + exitCodes,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			dirs, err := machine.UserDirs(g.getenv)
-			if err != nil {
-				return err
-			}
-			location, err := g.location(dirs)
+			dirs, location, err := g.where()
 			if err != nil {
 				return err
 			}

@@ -101,17 +101,22 @@ func (g *globals) access(location string) (machine.Access, error) {
 	return given, nil
 }
 
+// where is this user's folders, and the repository that is named.
+func (g *globals) where() (dirs machine.Dirs, location string, err error) {
+	if dirs, err = machine.UserDirs(g.getenv); err != nil {
+		return dirs, "", err
+	}
+	location, err = g.location(dirs)
+	return dirs, location, err
+}
+
 func (g *globals) noRepository(location string) error {
 	return hinted{fmt.Errorf("no repository in %s", location), "Make one with `tarn init`, or name another with --repo or TARN_REPO."}
 }
 
 // open opens the repository and brings the catalog in step.
 func (g *globals) open(ctx context.Context) (*opened, error) {
-	dirs, err := machine.UserDirs(g.getenv)
-	if err != nil {
-		return nil, err
-	}
-	location, err := g.location(dirs)
+	dirs, location, err := g.where()
 	if err != nil {
 		return nil, err
 	}

@@ -9,7 +9,6 @@ import (
 	"slices"
 
 	"github.com/tarn-backup/tarn"
-	"github.com/tarn-backup/tarn/internal/machine"
 	"github.com/tarn-backup/tarn/internal/price"
 	"github.com/tarn-backup/tarn/internal/tarball"
 )
@@ -79,11 +78,7 @@ func (g *globals) newCovering(ctx context.Context, v *tarballView, source string
 	if err != nil {
 		return nil, err
 	}
-	dirs, err := machine.UserDirs(g.getenv)
-	if err != nil {
-		return nil, err
-	}
-	location, err := g.location(dirs)
+	dirs, location, err := g.where()
 	if err != nil {
 		return nil, err
 	}

@@ -40,7 +40,7 @@ func (v *coldView) named(names []string) ([]restore.Need, error) {
 		for id, key := range v.keys {
 			if name == key || name == path.Base(key) || name == string(id) {
 				is = true
-				found[id] = restore.Need{Archive: id, Gets: 1, Fetched: v.byID[id].Size}
+				found[id] = v.whole(id)
 			}
 		}
 		if !is {

@@ -113,11 +113,16 @@ func (a *archives) readable(id tarn.ArchiveID) error {
 	return a.access(id).readable()
 }
 
+// Waits reports whether a content is whole, as far as anybody knows, and only can't be
+// read now.
+func Waits(err error) bool {
+	return (errors.Is(err, tarn.ErrCold) || errors.Is(err, tarn.ErrThawing)) && !errors.Is(err, tarn.ErrDamaged)
+}
+
 // unreadable is settle for a content that could not be read: if it only is not
 // readable yet, or not any more, that is no problem of the file's.
 func (r *run) unreadable(ctx context.Context, path string, err error) error {
-	waits := errors.Is(err, tarn.ErrCold) || errors.Is(err, tarn.ErrThawing)
-	if r.Access == nil || !waits || errors.Is(err, tarn.ErrDamaged) || fatal(ctx, err) {
+	if r.Access == nil || !Waits(err) || fatal(ctx, err) {
 		return r.settle(ctx, path, err)
 	}
 	r.mu.Lock()
