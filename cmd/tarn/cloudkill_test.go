@@ -149,9 +149,6 @@ func (h *heard) keysOf(stack string) (mine, others int) {
 // something has changed, and the next run makes good what that has left: one key,
 // which works, and nothing that nobody knows of.
 func TestCloudKilled(t *testing.T) {
-	if testing.Short() {
-		t.Skip("runs commands some sixty times")
-	}
 	server, err := url.Parse(storagetest.Moto(t).URL)
 	if err != nil {
 		t.Fatal(err)
@@ -159,7 +156,7 @@ func TestCloudKilled(t *testing.T) {
 	e := &executioner{next: httputil.NewSingleHostReverseProxy(server)}
 	proxy := httptest.NewServer(e)
 	t.Cleanup(proxy.Close)
-	n := 0
+	n, all := 0, storagetest.All(t)
 	begin := func(t *testing.T) (h *heard, stack string) {
 		n++
 		return &heard{person: deployer(t, proxy.URL)}, fmt.Sprintf("s%d", n)
@@ -211,7 +208,10 @@ func TestCloudKilled(t *testing.T) {
 		if len(list) < test.least {
 			t.Errorf("%s: only %d moments, in %v", test.name, len(list), e.asked)
 		}
-		for _, at := range list {
+		for i, at := range list {
+			if !all && i%6 != 2 {
+				continue
+			}
 			t.Run(test.name+"-"+at.name, func(t *testing.T) {
 				h, stack := begin(t)
 				if test.prepare {

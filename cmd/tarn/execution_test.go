@@ -9,6 +9,7 @@ import (
 
 	"github.com/tarn-backup/tarn/internal/cloud"
 	"github.com/tarn-backup/tarn/internal/cloud/guard"
+	"github.com/tarn-backup/tarn/internal/storage/storagetest"
 )
 
 // handlers are the requests that CloudFormation sends to make, change, look at and
@@ -160,11 +161,8 @@ func TestExecutionPolicy(t *testing.T) {
 // with the execution role passed, the machine's own for its key, and the boundary; and
 // with each single action removed they fail, and name it.
 func TestCloudLeastPrivilege(t *testing.T) {
-	if testing.Short() {
-		t.Skip("runs each command many times")
-	}
 	g, proxy := newGate(t)
-	n := 0
+	n, all := 0, storagetest.All(t)
 	begin := func(t *testing.T) (h *heard, stack string) {
 		t.Helper()
 		n++
@@ -198,7 +196,10 @@ func TestCloudLeastPrivilege(t *testing.T) {
 			"iam:DeleteAccessKey iam:GetAccessKeyLastUsed iam:ListAccessKeys s3:ListBucketVersions"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			for _, action := range strings.Fields(c.uses) {
+			for i, action := range strings.Fields(c.uses) {
+				if !all && i%6 != 4 {
+					continue
+				}
 				h, stack := begin(t)
 				if c.prepare {
 					h.mustDo(append(slices.Clone(first), "--stack", stack)...)

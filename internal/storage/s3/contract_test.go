@@ -114,6 +114,9 @@ func TestContractOnVersitygw(t *testing.T) {
 
 func TestContractOnMoto(t *testing.T) {
 	t.Parallel()
+	if !storagetest.All(t) {
+		t.Skip("it is slow, and versitygw is another server")
+	}
 	real(t, storagetest.Moto(t))
 }
 

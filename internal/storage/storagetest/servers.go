@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 )
@@ -37,6 +38,18 @@ func (e Endpoint) Setenv(t *testing.T) {
 // RequirePrograms is the environment variable that, set to 1, turns the
 // absence of a program that a test needs from a skip into a failure.
 const RequirePrograms = "TARN_REQUIRE_PROGRAMS"
+
+// All reports whether a test that takes long is to run all of its cases: in a
+// build, which sets RequirePrograms and has the time. Elsewhere it takes a
+// sample, and its log says so.
+func All(t testing.TB) bool {
+	t.Helper()
+	if os.Getenv(RequirePrograms) == "1" {
+		return true
+	}
+	t.Logf("a sample of the cases; %s=1 runs them all", RequirePrograms)
+	return false
+}
 
 // Program returns the path of a program on PATH or among what `go install`
 // has installed. Where it is absent the test skips, or fails if the
@@ -88,57 +101,104 @@ func versitygw(t testing.TB, posix ...string) Endpoint {
 	if err := os.Mkdir(filepath.Join(dir, e.Bucket), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	addr := start(t, func(addr string) *exec.Cmd {
+	addr, stop := start(t, func(addr string) *exec.Cmd {
 		args := append([]string{"--port", addr, "--access", e.AccessKey, "--secret", e.SecretKey, "--region", e.Region, "posix"}, posix...)
 		return exec.Command(program, append(args, dir)...)
 	})
+	t.Cleanup(stop)
 	e.URL = "http://" + addr
 	return e
 }
 
-// Moto starts a moto_server and stops it when the test ends. Where it is not
-// installed the test skips.
+// Moto starts a moto_server and stops it when the test ends, or passes it, emptied,
+// to the next test: its first stack takes it seconds to import what it needs. Where
+// it is not installed the test skips.
 func Moto(t testing.TB) Endpoint {
 	t.Helper()
 	program := Program(t, "moto_server")
 	e := Endpoint{Bucket: "tarn", Region: "us-east-1", AccessKey: "lab", SecretKey: "labsecret"}
-	addr := start(t, func(addr string) *exec.Cmd {
-		host, port, _ := net.SplitHostPort(addr)
-		return exec.Command(program, "-H", host, "-p", port)
-	})
+	addr, ok := motos.take()
+	if !ok {
+		var stop func()
+		addr, stop = start(t, func(addr string) *exec.Cmd {
+			host, port, _ := net.SplitHostPort(addr)
+			return exec.Command(program, "-H", host, "-p", port)
+		})
+		if !diesWithUs {
+			t.Cleanup(stop)
+		}
+	}
 	e.URL = "http://" + addr
-	// It lets in requests without a signature.
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodPut, e.URL+"/"+e.Bucket, nil)
+	if diesWithUs {
+		t.Cleanup(func() {
+			ask(t, http.MethodPost, e.URL+"/moto-api/reset")
+			if !t.Failed() {
+				motos.give(addr)
+			}
+		})
+	}
+	ask(t, http.MethodPut, e.URL+"/"+e.Bucket) // it lets in requests without a signature
+	return e
+}
+
+// ask sends a request that has to be done.
+func ask(t testing.TB, method, url string) {
+	t.Helper()
+	req, err := http.NewRequest(method, url, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
-		t.Fatalf("making a bucket: %v", err)
+		t.Fatal(err)
 	}
 	resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
-		t.Fatalf("making a bucket: %s", resp.Status)
+		t.Fatalf("%s %s: %s", method, url, resp.Status)
 	}
-	return e
 }
 
-// start runs a server on a free port of the loopback interface until the test
-// ends, and returns its address once it answers.
-func start(t testing.TB, command func(addr string) *exec.Cmd) string {
+// motos are the servers that no test uses just now.
+var motos idle
+
+type idle struct {
+	mu    sync.Mutex
+	addrs []string
+}
+
+func (i *idle) take() (addr string, ok bool) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if len(i.addrs) == 0 {
+		return "", false
+	}
+	addr = i.addrs[len(i.addrs)-1]
+	i.addrs = i.addrs[:len(i.addrs)-1]
+	return addr, true
+}
+
+func (i *idle) give(addr string) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.addrs = append(i.addrs, addr)
+}
+
+// start runs a server on a free port of the loopback interface, and returns its
+// address once it answers, and what ends it.
+func start(t testing.TB, command func(addr string) *exec.Cmd) (addr string, stop func()) {
 	t.Helper()
 	var why error
 	for range 3 { // another process may take the port first
-		addr, err := freeAddr()
-		if err != nil {
+		var err error
+		if addr, err = freeAddr(); err != nil {
 			t.Fatal(err)
 		}
-		if why = serve(t, command(addr), addr); why == nil {
-			return addr
+		if stop, why = serve(t, command(addr), addr); why == nil {
+			return addr, stop
 		}
 	}
 	t.Fatal(why)
-	return ""
+	return "", nil
 }
 
 func freeAddr() (string, error) {
@@ -150,11 +210,11 @@ func freeAddr() (string, error) {
 	return l.Addr().String(), nil
 }
 
-func serve(t testing.TB, cmd *exec.Cmd, addr string) error {
+func serve(t testing.TB, cmd *exec.Cmd, addr string) (stop func(), err error) {
 	t.Helper()
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
-	if err := cmd.Start(); err != nil {
+	if err := startTied(cmd); err != nil {
 		t.Fatal(err)
 	}
 	ended := make(chan struct{})
@@ -162,21 +222,22 @@ func serve(t testing.TB, cmd *exec.Cmd, addr string) error {
 		_ = cmd.Wait() // it ends by a signal as a rule
 		close(ended)
 	}()
-	t.Cleanup(func() {
+	stop = func() {
 		_ = cmd.Process.Kill() // it may have ended before
 		<-ended
-	})
+	}
 	const patience = 60 * time.Second // of a machine that is busy with other tests
 	for began := time.Now(); time.Since(began) < patience; {
 		select {
 		case <-ended:
-			return fmt.Errorf("%s ended at once: %s", cmd, out.String())
+			return nil, fmt.Errorf("%s ended at once: %s", cmd, out.String())
 		case <-time.After(20 * time.Millisecond):
 		}
 		if c, err := net.DialTimeout("tcp", addr, time.Second); err == nil {
 			c.Close()
-			return nil
+			return stop, nil
 		}
 	}
-	return fmt.Errorf("%s does not answer on %s", cmd, addr)
+	stop()
+	return nil, fmt.Errorf("%s does not answer on %s", cmd, addr)
 }
