@@ -105,6 +105,8 @@ func hintCloud(err error) string {
 		return "Whoever administers the account can allow " + permission + ": `tarn cloud policy --deployer` and `--execution` print all that is needed."
 	case errors.Is(err, cloud.ErrRolledBack):
 		return "Nothing of it is in use. Remove it with `tarn cloud destroy`, mend what the message says, and run `tarn cloud deploy` again."
+	case errors.Is(err, cloud.ErrProtected):
+		return "Somebody has put it on so that nobody does this by mistake. `aws cloudformation update-termination-protection --no-enable-termination-protection --stack-name NAME` takes it off."
 	case errors.Is(err, cloud.ErrUnderWay):
 		return "Wait until that has ended (`tarn cloud status`), and run the same command again."
 	case errors.Is(err, cloud.ErrStuck):

@@ -105,7 +105,14 @@ func (c *clouds) checkDeploy(f deployFlags) error {
 	if err == nil {
 		_, err = dirs.Settings() // which this machine is to be set up in
 	}
-	return err
+	if err != nil {
+		return err
+	}
+	file, err := machine.AWSCredentials(c.getenv)
+	if err != nil {
+		return err
+	}
+	return checkFile(file)
 }
 
 // wanted is what the flags want over what the stack has.
@@ -172,14 +179,6 @@ func (c *clouds) accept(ctx context.Context, a *cloud.Account, set *cloud.Change
 	return users, c.bound(ctx, a)
 }
 
-// profileName is the AWS profile of a machine in a stack.
-func (c *clouds) profileName(n int) string {
-	if n == 1 {
-		return "tarn-" + c.stack
-	}
-	return fmt.Sprintf("tarn-%s-%d", c.stack, n)
-}
-
 // setUp makes this machine ready to back up.
 func (c *clouds) setUp(ctx context.Context, a *cloud.Account, s *cloud.Stack, o cloud.Options, n int) error {
 	user, bucket := s.User(n), s.Bucket()
@@ -190,11 +189,16 @@ func (c *clouds) setUp(ctx context.Context, a *cloud.Account, s *cloud.Stack, o 
 	if err != nil {
 		return err
 	}
-	if err := c.ensureKey(ctx, a, user, bucket, o.Prefix, n); err != nil {
+	at, err := c.here(ctx, a)
+	if err != nil {
+		return err
+	}
+	profile, err := c.ensureKey(ctx, a, keyFor{user: user, bucket: bucket, prefix: o.Prefix, at: at, machine: n})
+	if err != nil {
 		return err
 	}
 	location := schemeS3 + bucket + "/" + o.Prefix
-	used, err := c.remembers(dirs, location, machine.Access{Profile: c.profileName(n), Region: a.Region, Endpoint: a.Endpoint(), Stack: c.stack})
+	used, err := c.remembers(dirs, location, machine.Access{Profile: profile, Region: at.Region, Endpoint: at.Endpoint, Stack: at.Stack, Account: at.Account})
 	if err != nil {
 		return err
 	}
@@ -202,7 +206,7 @@ func (c *clouds) setUp(ctx context.Context, a *cloud.Account, s *cloud.Stack, o 
 		return err
 	}
 	if c.json {
-		return c.printJSON(map[string]any{"type": "ready", "repository": location, "profile": c.profileName(n), "user": user, "region": a.Region, "default": used})
+		return c.printJSON(map[string]any{"type": "ready", "repository": location, "profile": profile, "user": user, "region": a.Region, "default": used})
 	}
 	if used {
 		c.say("Ready: `tarn backup FOLDER` backs up into %s", location)

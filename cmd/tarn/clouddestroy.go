@@ -38,7 +38,7 @@ func (c *clouds) destroy(ctx context.Context) error {
 	}
 	s, err := a.Stack(ctx, c.stack)
 	if errors.Is(err, cloud.ErrNoStack) {
-		return c.forgetGone(a, err)
+		return c.forgetGone(ctx, a, err)
 	}
 	if err != nil {
 		return err
@@ -50,18 +50,14 @@ func (c *clouds) destroy(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for _, m := range list {
-		if err := a.RemoveKeys(ctx, m.user); err != nil {
-			return err
-		}
-	}
-	if err := c.markGone(a); err != nil {
+	at, err := c.here(ctx, a)
+	if err != nil {
 		return err
 	}
-	if err := a.Delete(ctx, s, c.tell); err != nil {
+	if err := c.end(ctx, a, s, at, list); err != nil {
 		return err
 	}
-	if err := c.forget(a, s, list); err != nil {
+	if err := c.forget(at, list); err != nil {
 		return err
 	}
 	c.sayBoundaryStays(ctx, a)
@@ -77,6 +73,9 @@ func (c *clouds) agreeToEnd(ctx context.Context, a *cloud.Account, s *cloud.Stac
 	plan, err := c.whatGoes(ctx, a)
 	if err != nil {
 		return nil, nil, err
+	}
+	if s.Protected {
+		return nil, nil, fmt.Errorf("stack %s: %w: nothing was removed", s.Name, cloud.ErrProtected)
 	}
 	list, err := c.machines(ctx, a, s)
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/tarn-backup/tarn/internal/cloud"
 	"github.com/tarn-backup/tarn/internal/machine"
@@ -14,18 +15,9 @@ import (
 // repository named anywhere, the next backup would quietly go into a new one on this
 // machine's own disk. So the settings keep it as gone, which every command says.
 
-// ofStack reports whether a repository is one that the stack was made for.
-func (c *clouds) ofStack(a *cloud.Account, access machine.Access) bool {
-	own := access.Stack == c.stack
-	if access.Stack == "" { // it was set up before stacks were noted
-		own = access.Profile == c.profileName(1)
-	}
-	return own && access.Region == a.Region && access.Endpoint == a.Endpoint()
-}
-
 // changeOwn changes how this machine reaches the stack's repositories; changed says
 // whether there are any.
-func (c *clouds) changeOwn(a *cloud.Account, change func(*machine.Access)) (changed bool, err error) {
+func (c *clouds) changeOwn(at machine.StackPlace, change func(*machine.Access)) (changed bool, err error) {
 	dirs, err := machine.UserDirs(c.getenv)
 	if err != nil {
 		return false, err
@@ -34,14 +26,14 @@ func (c *clouds) changeOwn(a *cloud.Account, change func(*machine.Access)) (chan
 	if err != nil {
 		return false, err
 	}
-	own := func(access machine.Access) bool { return c.ofStack(a, access) }
+	own := func(access machine.Access) bool { return ofStack(at, access) }
 	if !slices.ContainsFunc(slices.Collect(maps.Values(settings.Storages)), own) {
 		return false, nil
 	}
 	return true, dirs.ChangeSettings(func(s *machine.Settings) {
 		for location, access := range s.Storages {
 			if own(access) {
-				access.Stack = c.stack
+				access.Stack, access.Account = at.Stack, at.Account
 				change(&access)
 				s.Storages[location] = access
 			}
@@ -49,10 +41,23 @@ func (c *clouds) changeOwn(a *cloud.Account, change func(*machine.Access)) (chan
 	})
 }
 
-// markGone notes that the stack is being removed, with which its keys have gone.
-func (c *clouds) markGone(a *cloud.Account) error {
-	_, err := c.changeOwn(a, func(access *machine.Access) {
-		if access.Gone == "" {
+// markEnding notes that AWS is about to be asked to delete the stack: whoever is
+// killed before the answer finds out by that which stack it was.
+func (c *clouds) markEnding(at machine.StackPlace) error {
+	_, err := c.changeOwn(at, func(access *machine.Access) { access.Ends = formatTime(c.now()) })
+	return err
+}
+
+// markStays notes that AWS has not begun to delete the stack.
+func (c *clouds) markStays(at machine.StackPlace) error {
+	_, err := c.changeOwn(at, func(access *machine.Access) { access.Ends = "" })
+	return err
+}
+
+// markGone notes that the stack is being deleted, and its keys with it.
+func (c *clouds) markGone(at machine.StackPlace) error {
+	_, err := c.changeOwn(at, func(access *machine.Access) {
+		if access.Ends = ""; access.Gone == "" {
 			access.Gone = formatTime(c.now())
 		}
 	})
@@ -61,20 +66,10 @@ func (c *clouds) markGone(a *cloud.Account) error {
 
 // forget removes the keys of a stack that is gone, which no longer work, from this
 // machine. The repository's identity stays.
-func (c *clouds) forget(a *cloud.Account, s *cloud.Stack, list []machineState) error {
-	file, err := machine.AWSCredentials(c.getenv)
+func (c *clouds) forget(at machine.StackPlace, list []machineState) error {
+	names, err := c.dropProfiles(at, list)
 	if err != nil {
 		return err
-	}
-	some := false
-	for _, m := range list {
-		if m.mine == "" {
-			continue
-		}
-		if err := file.Remove(c.profileName(m.n)); err != nil {
-			return err
-		}
-		some = true
 	}
 	dirs, err := machine.UserDirs(c.getenv)
 	if err != nil {
@@ -85,9 +80,9 @@ func (c *clouds) forget(a *cloud.Account, s *cloud.Stack, list []machineState) e
 			return err
 		}
 	}
-	_, err = c.changeOwn(a, func(access *machine.Access) { access.Profile = "" })
-	if err == nil && some {
-		c.say("Removed the profiles of the stack %s from %s", s.Name, file)
+	_, err = c.changeOwn(at, func(access *machine.Access) { access.Profile = "" })
+	if err == nil && len(names) > 0 {
+		c.say("Removed the profiles of the stack %s from this machine: %s", at.Stack, strings.Join(names, ", "))
 	}
 	return err
 }
@@ -103,46 +98,45 @@ func (c *clouds) forgetNewKey(dirs machine.Dirs, user string) error {
 
 // forgetGone finishes what a run that was killed has left on this machine of a
 // stack that is gone. If there is nothing, the stack never was: err says so.
-func (c *clouds) forgetGone(a *cloud.Account, err error) error {
-	file, fileErr := machine.AWSCredentials(c.getenv)
-	if fileErr != nil {
-		return fileErr
+func (c *clouds) forgetGone(ctx context.Context, a *cloud.Account, err error) error {
+	at, whoErr := c.here(ctx, a)
+	if whoErr != nil {
+		return whoErr
 	}
-	profiles, listErr := c.goneProfiles(a)
-	if listErr != nil {
-		return listErr
+	half, halfErr := c.halfGone(at)
+	if halfErr != nil {
+		return halfErr
 	}
-	if len(profiles) == 0 {
+	if !half {
 		return err
 	}
-	for _, name := range profiles {
-		if err := file.Remove(name); err != nil {
-			return err
-		}
+	if err := c.markGone(at); err != nil {
+		return err
 	}
-	if _, err := c.changeOwn(a, func(access *machine.Access) { access.Profile = "" }); err != nil {
+	if err := c.forget(at, nil); err != nil {
 		return err
 	}
 	if c.json {
 		return c.printJSON(map[string]any{"type": "destroyed", "stack": c.stack, "kept_bucket": ""})
 	}
-	c.say("The stack %s is gone already; removed its profiles from %s", c.stack, file)
+	c.say("The stack %s is gone already; this machine has nothing of it any more but the repository's identity", c.stack)
 	return nil
 }
 
-// goneProfiles are the profiles of a stack that was being removed from here.
-func (c *clouds) goneProfiles(a *cloud.Account) (list []string, err error) {
+// halfGone reports whether the removal of a stack was begun from here, and not
+// finished.
+func (c *clouds) halfGone(at machine.StackPlace) (bool, error) {
 	dirs, err := machine.UserDirs(c.getenv)
 	if err != nil {
-		return nil, err
+		return false, err
 	}
 	settings, err := dirs.Settings()
 	for _, access := range settings.Storages {
-		if c.ofStack(a, access) && access.Gone != "" && access.Profile != "" {
-			list = append(list, access.Profile)
+		if ofStack(at, access) && (access.Ends != "" || access.Gone != "" && access.Profile != "") {
+			return true, err
 		}
 	}
-	return list, err
+	return false, err
 }
 
 // destroyPlanned removes a stack that is but a name with a change set.
@@ -150,7 +144,7 @@ func (c *clouds) destroyPlanned(ctx context.Context, a *cloud.Account, s *cloud.
 	if err := c.agree(fmt.Sprintf("Remove the stack %s, which was planned and never made?", s.Name)); err != nil {
 		return err
 	}
-	if err := a.Delete(ctx, s, c.tell); err != nil {
+	if err := a.Delete(ctx, s, nil, c.tell); err != nil {
 		return err
 	}
 	if c.json {

@@ -19,75 +19,64 @@ func exists(path string) (bool, error) {
 	return err == nil, err
 }
 
-// ensureKey sees to it that this machine has an access key of its user. One that
-// it has already is left as it is.
-func (c *clouds) ensureKey(ctx context.Context, a *cloud.Account, user, bucket, prefix string, n int) error {
+// ensureKey sees to it that this machine has an access key of its user, and
+// returns the name of the profile that has it. One that is there is left as it is.
+func (c *clouds) ensureKey(ctx context.Context, a *cloud.Account, of keyFor) (profile string, err error) {
 	file, err := machine.AWSCredentials(c.getenv)
 	if err != nil {
-		return err
+		return "", err
 	}
-	name := c.profileName(n)
-	mine, err := file.AccessKey(name)
+	keys, err := a.Keys(ctx, of.user)
 	if err != nil {
-		return err
+		return "", err
 	}
-	if _, err := c.mendKeys(ctx, a, user, mine); err != nil {
-		return err
+	if of.own, err = c.profileOf(of.at, of.machine, keys); err != nil {
+		return "", err
 	}
-	keys, err := a.Keys(ctx, user)
-	if err != nil {
-		return err
+	if _, err := c.mendKeys(ctx, a, of.user, of.own.key); err != nil {
+		return "", err
+	}
+	if keys, err = a.Keys(ctx, of.user); err != nil {
+		return "", err
 	}
 	for _, k := range keys {
-		if k.ID == mine {
-			c.say("The AWS profile %s has the access key %s of %s already", name, k.ID, user)
-			return nil
+		if k.ID == of.own.key {
+			c.say("The AWS profile %s has the access key %s of %s already", of.own.name, k.ID, of.user)
+			return of.own.name, nil
 		}
 	}
 	if len(keys) > 0 {
-		return hinted{fmt.Errorf("user %s has the access key %s already, and the profile %s on this machine does not", user, keys[0].ID, name),
+		n := of.machine
+		return "", hinted{fmt.Errorf("user %s has the access key %s already, and no profile on this machine has it", of.user, keys[0].ID),
 			fmt.Sprintf("If that is another machine's, set this one up as a further one: --users %d --machine %d. If it is lost, `tarn cloud rotate --machine %d --remove %s` removes it.", n+1, n+1, n, keys[0].ID)}
 	}
-	if err := c.otherStack(name); err != nil {
-		return err
-	}
-	key := keyFor{user: user, bucket: bucket, prefix: prefix, machine: n}
-	if _, err := c.newKey(ctx, a, file, key, nil); err != nil {
-		return err
-	}
-	c.say("Made an access key for %s; it is in the AWS profile %s, in %s, which only you can read", user, name, file)
-	return nil
-}
-
-// otherStack refuses a profile that another stack has on this machine: the second
-// machine of the stack home and the first of the stack home-2 have the same.
-func (c *clouds) otherStack(profile string) error {
-	dirs, err := machine.UserDirs(c.getenv)
-	if err != nil {
-		return err
-	}
-	settings, err := dirs.Settings()
-	for _, access := range settings.Storages {
-		if access.Profile == profile && access.Stack != "" && access.Stack != c.stack {
-			return hinted{fmt.Errorf("the AWS profile %s has the access key of the stack %s", profile, access.Stack), "Name this machine's number otherwise, by --machine, or make a stack of another name, by --stack."}
+	if of.own.key == "" {
+		if of.own.name, err = c.freeProfile(of.at, of.machine, file); err != nil {
+			return "", err
 		}
 	}
-	return err
+	if _, err := c.newKey(ctx, a, file, of, nil); err != nil {
+		return "", err
+	}
+	c.say("Made an access key for %s; it is in the AWS profile %s, in %s, which only you can read", of.user, of.own.name, file)
+	return of.own.name, nil
 }
 
 // keyFor is what a new access key is for.
 type keyFor struct {
 	user, bucket, prefix string
+	at                   machine.StackPlace
 	machine              int
-	replaces             string // the key that it is made in the place of; "" for none
+	own                  ownProfile // that it is written into
+	replaces             string     // the key that it is made in the place of; "" for none
 }
 
 // newKey makes an access key and writes it into this machine's profile once it
 // works; then it does what is to follow. If the key can't be written it is removed
 // again: nobody else has its secret.
 func (c *clouds) newKey(ctx context.Context, a *cloud.Account, file machine.Credentials, of keyFor, then func() error) (*cloud.NewKey, error) {
-	if err := file.Check(); err != nil {
-		return nil, hinted{err, "Make it writable, or name another file in AWS_SHARED_CREDENTIALS_FILE."}
+	if err := checkFile(file); err != nil {
+		return nil, err
 	}
 	dirs, err := machine.UserDirs(c.getenv)
 	if err != nil {
@@ -104,7 +93,10 @@ func (c *clouds) newKey(ctx context.Context, a *cloud.Account, file machine.Cred
 		err = a.TryKey(ctx, key, of.bucket, of.prefix)
 	}
 	if err == nil {
-		err = file.Save(machine.Profile{Name: c.profileName(of.machine), AccessKey: key.ID, Secret: key.Secret.Reveal(), Region: a.Region})
+		err = noteProfile(dirs, of.own.name, machine.Made{StackPlace: of.at, Machine: of.machine, AccessKey: key.ID})
+	}
+	if err == nil {
+		err = file.Save(machine.Profile{Name: of.own.name, AccessKey: key.ID, Secret: key.Secret.Reveal(), Region: a.Region}, of.own.key)
 	}
 	if err != nil {
 		return nil, errors.Join(err, a.RemoveKey(context.WithoutCancel(ctx), of.user, key.ID))
@@ -115,6 +107,14 @@ func (c *clouds) newKey(ctx context.Context, a *cloud.Account, file machine.Cred
 		}
 	}
 	return key, c.keyDone(dirs, of.user)
+}
+
+// checkFile refuses a file of credentials that can't be written.
+func checkFile(file machine.Credentials) error {
+	if err := file.Check(); err != nil {
+		return hinted{err, "Make it writable, or name another file in AWS_SHARED_CREDENTIALS_FILE."}
+	}
+	return nil
 }
 
 // firstCheck makes the repository if it is not there, and checks it: with the

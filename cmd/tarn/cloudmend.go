@@ -28,7 +28,7 @@ func (c *clouds) settle(ctx context.Context, a *cloud.Account) error {
 	}
 	if s.Planned() {
 		c.say("The stack %s was planned and never made: removing what is left of that", c.stack)
-		return a.Delete(ctx, s, c.tell)
+		return a.Delete(ctx, s, nil, c.tell)
 	}
 	if !s.UnderWay() {
 		return nil

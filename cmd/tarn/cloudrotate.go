@@ -51,44 +51,52 @@ func (c *clouds) rotate(ctx context.Context, a *cloud.Account, s *cloud.Stack, n
 	if err != nil {
 		return err
 	}
-	mine, err := file.AccessKey(c.profileName(n))
+	at, err := c.here(ctx, a)
 	if err != nil {
 		return err
 	}
-	done, err := c.mendKeys(ctx, a, user, mine)
+	keys, err := a.Keys(ctx, user)
+	if err != nil {
+		return err
+	}
+	own, err := c.profileOf(at, n, keys)
+	if err != nil {
+		return err
+	}
+	done, err := c.mendKeys(ctx, a, user, own.key)
 	if err != nil {
 		return err
 	}
 	if done {
-		return c.sayRotated(user, mine, "", n)
+		return c.sayRotated(user, own.key, "", own.name)
 	}
-	if err := c.onlyKey(ctx, a, user, mine, n); err != nil {
+	if err := c.onlyKey(ctx, a, user, own); err != nil {
 		return err
 	}
 	o, err := c.has(ctx, a)
 	if err != nil {
 		return err
 	}
-	if err := c.agree(fmt.Sprintf("Make a new access key for %s, and remove %s?", user, mine)); err != nil {
+	if err := c.agree(fmt.Sprintf("Make a new access key for %s, and remove %s?", user, own.key)); err != nil {
 		return err
 	}
-	of := keyFor{user: user, bucket: s.Bucket(), prefix: o.Prefix, machine: n, replaces: mine}
-	key, err := c.newKey(ctx, a, file, of, func() error { return a.DropKey(ctx, user, mine) })
+	of := keyFor{user: user, bucket: s.Bucket(), prefix: o.Prefix, at: at, machine: n, own: own, replaces: own.key}
+	key, err := c.newKey(ctx, a, file, of, func() error { return a.DropKey(ctx, user, own.key) })
 	if err != nil {
 		return err
 	}
-	return c.sayRotated(user, key.ID, mine, n)
+	return c.sayRotated(user, key.ID, own.key, own.name)
 }
 
 // sayRotated says which key this machine has now; old is empty if it went before.
-func (c *clouds) sayRotated(user, key, old string, n int) error {
+func (c *clouds) sayRotated(user, key, old, profile string) error {
 	if c.json {
-		return c.printJSON(map[string]any{"type": "rotated", "user": user, "profile": c.profileName(n), "access_key": key, "removed": old})
+		return c.printJSON(map[string]any{"type": "rotated", "user": user, "profile": profile, "access_key": key, "removed": old})
 	}
 	if old == "" {
-		c.say("The AWS profile %s has the new access key %s of a rotation that was interrupted: it is finished now", c.profileName(n), key)
+		c.say("The AWS profile %s has the new access key %s of a rotation that was interrupted: it is finished now", profile, key)
 	} else {
-		c.say("The AWS profile %s has the new access key %s; %s is removed", c.profileName(n), key, old)
+		c.say("The AWS profile %s has the new access key %s; %s is removed", profile, key, old)
 	}
 	return nil
 }
@@ -96,17 +104,17 @@ func (c *clouds) sayRotated(user, key, old string, n int) error {
 // onlyKey sees to it that a user has this machine's key and no other, so that
 // there is room for a new one. One that is disabled is what a rotation has left that
 // was interrupted, and goes.
-func (c *clouds) onlyKey(ctx context.Context, a *cloud.Account, user, mine string, n int) error {
+func (c *clouds) onlyKey(ctx context.Context, a *cloud.Account, user string, own ownProfile) error {
 	keys, err := a.Keys(ctx, user)
 	if err != nil {
 		return err
 	}
-	if !slices.ContainsFunc(keys, func(k cloud.Key) bool { return k.ID == mine }) {
-		return hinted{fmt.Errorf("the profile %s on this machine has no access key of %s", c.profileName(n), user), "Run it on the machine that has it, or name another one by --machine; `tarn cloud deploy` makes a first key."}
+	if !slices.ContainsFunc(keys, func(k cloud.Key) bool { return k.ID == own.key }) {
+		return hinted{fmt.Errorf("the profile %s on this machine has no access key of %s", own.name, user), "Run it on the machine that has it, or name another one by --machine; `tarn cloud deploy` makes a first key."}
 	}
 	for _, k := range keys {
 		switch {
-		case k.ID == mine:
+		case k.ID == own.key:
 		case k.Active:
 			return hinted{fmt.Errorf("user %s: %w: %s is another one that works", user, cloud.ErrTooManyKeys, k.ID), "If no machine uses it, `tarn cloud rotate --remove " + k.ID + "` removes it."}
 		default:

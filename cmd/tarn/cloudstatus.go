@@ -2,13 +2,14 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"os"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/tarn-backup/tarn/internal/cloud"
-	"github.com/tarn-backup/tarn/internal/machine"
 )
 
 func newCloudStatus(c *clouds) *cobra.Command {
@@ -27,7 +28,7 @@ type machineState struct {
 	n    int
 	user string
 	keys []cloud.Key
-	mine string // the access key of this machine's profile
+	own  ownProfile // of it, on this machine
 }
 
 func (c *clouds) status(ctx context.Context) error {
@@ -89,16 +90,17 @@ func (c *clouds) optionsOf(ctx context.Context, a *cloud.Account, s *cloud.Stack
 
 // machines are the users of a stack with their keys.
 func (c *clouds) machines(ctx context.Context, a *cloud.Account, s *cloud.Stack) (list []machineState, err error) {
-	file, err := machine.AWSCredentials(c.getenv)
+	at, err := c.here(ctx, a)
 	if err != nil {
 		return nil, err
 	}
-	for n := 1; s.User(n) != ""; n++ {
+	for _, n := range s.Machines() {
 		m := machineState{n: n, user: s.User(n)}
-		if m.keys, err = a.Keys(ctx, m.user); err != nil {
+		m.keys, err = a.Keys(ctx, m.user)
+		if err != nil && !errors.Is(err, os.ErrNotExist) { // as one is for a moment that is being deleted
 			return nil, err
 		}
-		if m.mine, err = file.AccessKey(c.profileName(n)); err != nil {
+		if m.own, err = c.profileOf(at, n, m.keys); err != nil {
 			return nil, err
 		}
 		list = append(list, m)
@@ -138,8 +140,8 @@ func (c *clouds) printMachine(m machineState) {
 			used = "last used " + formatTime(k.Used)
 		}
 		line := fmt.Sprintf("access key %s, %s, made %s, %s", k.ID, state, formatTime(k.Created), used)
-		if k.ID == m.mine {
-			line += ": this machine's, in the profile " + c.profileName(m.n)
+		if k.ID == m.own.key {
+			line += ": this machine's, in the profile " + m.own.name
 		}
 		c.say("            %s", line)
 	}
@@ -150,7 +152,7 @@ func (c *clouds) printStatusJSON(s *cloud.Stack, o cloud.Options, made bool, lis
 	for _, m := range list {
 		keys := []map[string]any{}
 		for _, k := range m.keys {
-			doc := map[string]any{"id": k.ID, "active": k.Active, "created": k.Created.UTC().Format(time.RFC3339), "mine": k.ID == m.mine}
+			doc := map[string]any{"id": k.ID, "active": k.Active, "created": k.Created.UTC().Format(time.RFC3339), "mine": k.ID == m.own.key}
 			if !k.Used.IsZero() {
 				doc["used"] = k.Used.UTC().Format(time.RFC3339)
 			}

@@ -41,6 +41,10 @@ var (
 	ErrUnderWay = errors.New("the stack is being changed just now")
 	// ErrStuck says that a stack can be mended by hand only.
 	ErrStuck = errors.New("the stack is stuck")
+	// ErrProtected says that a stack can't be deleted before its protection is off.
+	ErrProtected = errors.New("its termination protection is on")
+	// ErrNotBegun says that CloudFormation has not begun to delete a stack.
+	ErrNotBegun = errors.New("AWS does not delete it")
 	// ErrNameTaken says that something of that name exists already.
 	ErrNameTaken = errors.New("the name is taken")
 	// ErrRefused says that what CloudFormation would do is not to be done.
@@ -128,6 +132,8 @@ func explain(err error) error {
 		e.kind = ErrTooManyKeys
 	case e.code == "NoSuchBucket":
 		e.kind = ErrNoBucket
+	case e.code == "ValidationError" && strings.Contains(e.message, "TerminationProtection"):
+		e.kind = ErrProtected
 	case e.code == "NoSuchEntity", e.code == "ValidationError" && strings.Contains(e.message, "does not exist"):
 		e.kind = os.ErrNotExist
 	}

@@ -60,16 +60,48 @@ func (a *Account) Follow(ctx context.Context, s *Stack, tell func(Event)) error 
 }
 
 // Delete deletes a stack, but for what its template retains, and tells each
-// event until that has ended.
-func (a *Account) Delete(ctx context.Context, s *Stack, tell func(Event)) error {
+// event until that has ended. Accepted, if not nil, is called once CloudFormation has
+// begun; ErrNotBegun says that it has not.
+func (a *Account) Delete(ctx context.Context, s *Stack, accepted func(context.Context) error, tell func(Event)) error {
 	f := &follower{a: a, stack: s, tell: tell}
 	if err := f.skip(ctx); err != nil {
-		return err
+		return fmt.Errorf("%w: %w", ErrNotBegun, err)
 	}
 	if _, err := a.CloudFormation.DeleteStack(ctx, &cloudformation.DeleteStackInput{StackName: &s.ID}); err != nil {
-		return fmt.Errorf("deleting the stack %s: %w", s.Name, explain(err))
+		err = fmt.Errorf("deleting the stack %s: %w", s.Name, explain(err))
+		if err := a.begun(ctx, s, err); err != nil {
+			return err
+		}
 	}
-	return f.follow(ctx)
+	var err error
+	if accepted != nil {
+		err = accepted(ctx)
+	}
+	return errors.Join(err, f.follow(ctx))
+}
+
+// begun returns nil if CloudFormation is deleting a stack, although what it was
+// told to by has failed: the answer may have been lost.
+func (a *Account) begun(ctx context.Context, s *Stack, failed error) error {
+	now, err := a.describe(ctx, s.ID)
+	switch {
+	case errors.Is(err, ErrNoStack):
+		return nil
+	case err != nil:
+		return fmt.Errorf("whether AWS has begun to delete it is not known: %w", failed)
+	case s.Ending() || !now.Ending(): // what it is now it was before
+		return fmt.Errorf("%w: %w", ErrNotBegun, failed)
+	}
+	return nil
+}
+
+// HeldByKeys reports whether a stack could not be deleted because of access keys
+// that its users have.
+func HeldByKeys(err error) bool {
+	e, ok := errors.AsType[*StackError](err)
+	return ok && e.Status == types.StackStatusDeleteFailed && slices.ContainsFunc(e.Failed, func(f Event) bool {
+		return f.Type == "AWS::IAM::User" && strings.Contains(f.Reason, "access keys")
+	})
 }
 
 // follower reads a stack's events, each once.

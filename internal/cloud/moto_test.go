@@ -86,7 +86,7 @@ func TestLife(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	if err := a.Delete(t.Context(), s, func(cloud.Event) {}); err != nil {
+	if err := a.Delete(t.Context(), s, nil, func(cloud.Event) {}); err != nil {
 		t.Error(err)
 	}
 	if _, err := a.Stack(t.Context(), "tarn"); !errors.Is(err, cloud.ErrNoStack) {

@@ -15,13 +15,16 @@ import (
 
 // Stack is a stack as CloudFormation describes it.
 type Stack struct {
-	Name    string
-	ID      string // its ARN
-	Status  types.StackStatus
-	Reason  string // of the status, if CloudFormation gives one
-	Role    string // the ARN of the role that CloudFormation does its work with; "" for the caller's own rights
-	Created time.Time
-	Updated time.Time // zero if never
+	Name   string
+	ID     string // its ARN
+	Status types.StackStatus
+	Reason string // of the status, if CloudFormation gives one
+	// Protected says that AWS deletes the stack for nobody before somebody takes
+	// its termination protection off.
+	Protected bool
+	Role      string // the ARN of the role that CloudFormation does its work with; "" for the caller's own rights
+	Created   time.Time
+	Updated   time.Time // zero if never
 	// Resources maps logical ids to what is there.
 	Resources map[string]Resource
 }
@@ -39,6 +42,17 @@ func (s *Stack) Bucket() string { return s.Resources[BucketID].Physical }
 
 // User returns the name of the nth machine's user; "" if there is none.
 func (s *Stack) User(n int) string { return s.Resources[MachineID(n)].Physical }
+
+// Machines returns the numbers of the machines that have a user, in order. After a
+// deletion that has failed halfway there may be gaps.
+func (s *Stack) Machines() (list []int) {
+	for n := 1; n <= maxUsers; n++ {
+		if s.User(n) != "" {
+			list = append(list, n)
+		}
+	}
+	return list
+}
 
 // Stack describes a stack with its resources; ErrNoStack if there is none.
 func (a *Account) Stack(ctx context.Context, name string) (*Stack, error) {
@@ -86,7 +100,7 @@ func (a *Account) describe(ctx context.Context, name string) (*Stack, error) {
 	}
 	return &Stack{
 		Name: aws.ToString(s.StackName), ID: aws.ToString(s.StackId), Status: s.StackStatus, Reason: aws.ToString(s.StackStatusReason),
-		Role: aws.ToString(s.RoleARN), Created: aws.ToTime(s.CreationTime), Updated: aws.ToTime(s.LastUpdatedTime), Resources: map[string]Resource{},
+		Role: aws.ToString(s.RoleARN), Protected: aws.ToBool(s.EnableTerminationProtection), Created: aws.ToTime(s.CreationTime), Updated: aws.ToTime(s.LastUpdatedTime), Resources: map[string]Resource{},
 	}, nil
 }
 
@@ -94,6 +108,9 @@ func (a *Account) describe(ctx context.Context, name string) (*Stack, error) {
 func (s *Stack) UnderWay() bool {
 	return s.Status != types.StackStatusReviewInProgress && strings.HasSuffix(string(s.Status), "_IN_PROGRESS")
 }
+
+// Ending reports whether CloudFormation has begun to delete the stack.
+func (s *Stack) Ending() bool { return strings.HasPrefix(string(s.Status), "DELETE_") }
 
 // Planned reports whether the stack is but a name with a change set.
 func (s *Stack) Planned() bool { return s.Status == types.StackStatusReviewInProgress }

@@ -1,13 +1,11 @@
 package machine
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
 
 	"github.com/tarn-backup/tarn/internal/durable"
@@ -35,31 +33,51 @@ type Profile struct {
 	Region            string
 }
 
-// Save writes a profile in the place of the one of its name. All else in the
-// file stays as it is, and nobody but the user may read it.
-func (c Credentials) Save(p Profile) error {
-	section := fmt.Sprintf("[%s]\n# made by tarn cloud\naws_access_key_id = %s\naws_secret_access_key = %s\nregion = %s\n", p.Name, p.AccessKey, p.Secret, p.Region)
-	return c.replace(p.Name, section)
+// The lines that are this program's in a profile of its own.
+const (
+	accessKeyLine = "aws_access_key_id"
+	secretLine    = "aws_secret_access_key"
+	regionLine    = "region"
+	ownComment    = "# made by tarn cloud"
+)
+
+// ErrNotOurs says that a profile has a key that is not to be lost.
+var ErrNotOurs = errors.New("it has another access key, whose secret may be nowhere else")
+
+// Save writes a profile in the place of the one of its name, which has to have
+// the access key that is replaced. All else in the file stays as it is, and nobody but
+// the user may read it.
+func (c Credentials) Save(p Profile, replaces string) error {
+	return c.change(p.Name, func(f ini, from, to int) (ini, error) {
+		lines := []pair{{accessKeyLine, p.AccessKey}, {secretLine, p.Secret}, {regionLine, p.Region}}
+		if from == to {
+			return f.add(p.Name, ownComment, lines), nil
+		}
+		if has := f.get(from, to, accessKeyLine); has != replaces && has != p.AccessKey {
+			return nil, ErrNotOurs
+		}
+		return f.set(from, to, lines), nil
+	})
 }
 
-// Remove removes a profile, if it is there.
-func (c Credentials) Remove(name string) error {
-	if id, err := c.AccessKey(name); id == "" || err != nil {
+// Remove removes an access key from a profile, if that has it, and the profile if
+// nothing else is in it.
+func (c Credentials) Remove(name, key string) error {
+	if has, err := c.AccessKey(name); key == "" || has != key || err != nil {
 		return err
 	}
-	return c.replace(name, "")
+	return c.change(name, func(f ini, from, to int) (ini, error) {
+		return f.drop(from, to, ownComment, []string{accessKeyLine, secretLine, regionLine}), nil
+	})
 }
 
 // Check says whether Save could write the file, before there is something that
-// must not be lost.
+// must not be lost. It leaves nothing behind.
 func (c Credentials) Check() error {
 	_, path, err := c.read()
-	if err == nil {
-		err = os.MkdirAll(filepath.Dir(path), 0o700)
-	}
 	var f *os.File
 	if err == nil {
-		f, err = os.CreateTemp(filepath.Dir(path), ".tarn-")
+		f, err = os.CreateTemp(firstThere(filepath.Dir(path)), ".tarn-")
 	}
 	if err == nil {
 		err = errors.Join(f.Close(), os.Remove(f.Name()))
@@ -70,27 +88,73 @@ func (c Credentials) Check() error {
 	return nil
 }
 
+// firstThere is a folder or, if it is not there, the one that it would be made in.
+func firstThere(dir string) string {
+	for {
+		_, err := os.Lstat(dir)
+		up := filepath.Dir(dir)
+		if !errors.Is(err, fs.ErrNotExist) || up == dir {
+			return dir
+		}
+		dir = up
+	}
+}
+
 // AccessKey returns the id of a profile's access key; "" if it has none.
 func (c Credentials) AccessKey(name string) (string, error) {
-	data, _, err := c.read()
+	f, from, to, _, err := c.look(name)
 	if err != nil {
 		return "", fmt.Errorf("reading the AWS credentials: %w", err)
 	}
-	from, to := section(data, name)
-	if m := accessKeyLine.FindSubmatch(data[from:to]); m != nil {
-		return string(m[1]), nil
-	}
-	return "", nil
+	return f.get(from, to, accessKeyLine), nil
 }
 
-var accessKeyLine = regexp.MustCompile(`(?m)^[ \t]*aws_access_key_id[ \t]*=[ \t]*(\S+)`)
+// Has reports whether something stands in the file under the name of a profile.
+func (c Credentials) Has(name string) (bool, error) {
+	_, from, to, _, err := c.look(name)
+	if err != nil {
+		return false, fmt.Errorf("reading the AWS credentials: %w", err)
+	}
+	return from < to, nil
+}
+
+// Configured reports whether the user's AWS configuration, which is a file beside
+// the credentials, says anything of a profile: that a role is to be taken, say.
+func Configured(getenv func(string) string, name string) (bool, error) {
+	path := getenv("AWS_CONFIG_FILE")
+	if path == "" {
+		home, err := os.UserHomeDir()
+		if err != nil {
+			return false, fmt.Errorf("finding the AWS configuration: %w (set HOME)", err)
+		}
+		path = filepath.Join(home, ".aws", "config")
+	}
+	if path == os.DevNull {
+		return false, nil
+	}
+	_, from, to, _, err := Credentials(path).look("profile " + name)
+	if err != nil {
+		return false, fmt.Errorf("reading the AWS configuration: %w", err)
+	}
+	return from < to, nil
+}
+
+// look reads the file and finds a section in it.
+func (c Credentials) look(name string) (f ini, from, to int, path string, err error) {
+	data, path, err := c.read()
+	if err != nil {
+		return nil, 0, 0, path, err
+	}
+	f = parseINI(data)
+	if from, to, err = f.section(name); err != nil {
+		err = fmt.Errorf("%s: %w", string(c), err)
+	}
+	return f, from, to, path, err
+}
 
 // read returns the file and where it really is: a link to it is to stay one.
 func (c Credentials) read() (data []byte, path string, err error) {
-	path = string(c)
-	if target, err := filepath.EvalSymlinks(path); err == nil {
-		path = target
-	}
+	path = behindLinks(string(c))
 	info, err := os.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, path, nil
@@ -104,47 +168,36 @@ func (c Credentials) read() (data []byte, path string, err error) {
 	return data, path, err
 }
 
-func (c Credentials) replace(name, text string) error {
-	data, path, err := c.read()
+// behindLinks follows links to what they name, be it there or not yet. More of
+// them than systems follow are a circle, which whoever opens it is told.
+func behindLinks(path string) string {
+	for range 40 {
+		target, err := os.Readlink(path)
+		if err != nil {
+			break
+		}
+		if !filepath.IsAbs(target) {
+			target = filepath.Join(filepath.Dir(path), target)
+		}
+		path = target
+	}
+	return path
+}
+
+// change writes the file as edit leaves it.
+func (c Credentials) change(name string, edit func(f ini, from, to int) (ini, error)) error {
+	f, from, to, path, err := c.look(name)
+	if err == nil {
+		f, err = edit(f, from, to)
+	}
+	if err == nil {
+		err = os.MkdirAll(filepath.Dir(path), 0o700)
+	}
+	if err == nil {
+		err = durable.WriteFile(path, []byte(strings.Join(f, "")), 0o600)
+	}
 	if err != nil {
 		return fmt.Errorf("changing the profile %s: %w", name, err)
 	}
-	from, to := section(data, name)
-	var b bytes.Buffer
-	b.Write(data[:from])
-	if text != "" && b.Len() > 0 && !bytes.HasSuffix(b.Bytes(), []byte("\n")) {
-		b.WriteByte('\n')
-	}
-	b.WriteString(text)
-	b.Write(data[to:])
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return fmt.Errorf("changing the profile %s: %w", name, err)
-	}
-	if err := durable.WriteFile(path, b.Bytes(), 0o600); err != nil {
-		return fmt.Errorf("changing the profile %s: %w", name, err)
-	}
 	return nil
-}
-
-// section returns where a profile stands in the file, up to the next one; the
-// end of the file, twice, if it does not.
-func section(data []byte, name string) (from, to int) {
-	at, found := 0, false
-	for line := range bytes.Lines(data) {
-		header := strings.TrimSpace(string(line))
-		if strings.HasPrefix(header, "[") {
-			if found {
-				return from, at
-			}
-			inner, _, _ := strings.Cut(header[1:], "]")
-			if strings.TrimSpace(inner) == name {
-				from, found = at, true
-			}
-		}
-		at += len(line)
-	}
-	if !found {
-		return len(data), len(data)
-	}
-	return from, len(data)
 }

@@ -1,0 +1,111 @@
+package main
+
+import (
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/tarn-backup/tarn/internal/storage/storagetest"
+)
+
+// writeProfiles makes the file of a person's AWS credentials, or of the configuration.
+func (h *heard) writeProfiles(name, text string) {
+	h.t.Helper()
+	if err := os.MkdirAll(h.path("home", ".aws"), 0o700); err != nil {
+		h.t.Fatal(err)
+	}
+	if err := os.WriteFile(h.path("home", ".aws", name), []byte(text), 0o600); err != nil {
+		h.t.Fatal(err)
+	}
+}
+
+// TestCloudForeignProfile: a profile that is not of this stack is neither written to nor
+// removed, be its key nobody knows whose or its role in the configuration; if no name is
+// left, no key is made.
+func TestCloudForeignProfile(t *testing.T) {
+	h := &heard{person: deployer(t, storagetest.Moto(t).URL)}
+	const theirs = "[tarn-ini]\naws_access_key_id = AKIAFOREIGN\naws_secret_access_key = ONLYCOPY\noutput = json\n"
+	h.writeProfiles("credentials", theirs)
+	h.writeProfiles("config", "[profile tarn-role]\nrole_arn = arn:aws:iam::123456789012:role/x\nsource_profile = y\n")
+	for stack, profile := range map[string]string{"ini": "tarn-ini-us-east-1", "role": "tarn-role-us-east-1"} {
+		out := h.mustDo("cloud", "deploy", "--yes", "--storage-class", "STANDARD", "--stack", stack)
+		if !strings.Contains(out, "The AWS profile tarn-"+stack+" is not of this stack, and stays as it is: this machine's is "+profile) {
+			t.Errorf("%s: %s", stack, out)
+		}
+		h.mustDo("cloud", "rotate", "--yes", "--stack", stack)
+		if mine, others := h.keysOf(stack); mine != 1 || others != 0 {
+			t.Errorf("%s: %d keys of this machine, %d others", stack, mine, others)
+		}
+		if text, _ := h.credentials(); !strings.HasPrefix(text, theirs) || !strings.Contains(text, "["+profile+"]") {
+			t.Errorf("%s:\n%s", stack, text)
+		}
+		h.mustDo("cloud", "destroy", "--yes", "--stack", stack)
+		if text, _ := h.credentials(); text != theirs {
+			t.Errorf("%s, after its end:\n%s", stack, text)
+		}
+	}
+	h.mustDo("cloud", "deploy", "--yes", "--only-stack", "--storage-class", "STANDARD", "--stack", "ini")
+	h.mustDo("cloud", "destroy", "--yes", "--stack", "ini")
+	all := theirs + "[tarn-ini-us-east-1]\n[tarn-ini-us-east-1-123456789012]\naws_access_key_id = A\n"
+	h.writeProfiles("credentials", all)
+	code, _, errs := h.run("cloud", "deploy", "--yes", "--storage-class", "STANDARD", "--stack", "ini")
+	if code != exitFailed || !strings.Contains(errs, "tarn-ini and tarn-ini-us-east-1 and tarn-ini-us-east-1-123456789012 are there already") || !strings.Contains(errs, "another name") {
+		t.Errorf("%d %s", code, errs)
+	}
+	if text, _ := h.credentials(); text != all {
+		t.Errorf("%s", text)
+	}
+	if mine, others := h.keysOf("ini"); mine+others > 0 {
+		t.Errorf("%d keys of this machine, %d others", mine, others)
+	}
+}
+
+// TestCloudTwoRegions: stacks of the same name in two regions have a profile each on
+// this machine, and the end of one leaves the other, and what its backups go through.
+func TestCloudTwoRegions(t *testing.T) {
+	h := &heard{person: deployer(t, storagetest.Moto(t).URL)}
+	deploy := func(region string) string {
+		return h.mustDo("cloud", "deploy", "--yes", "--storage-class", "STANDARD", "--region", region)
+	}
+	deploy("eu-central-1")
+	first, _ := h.credentials()
+	deploy("us-east-1")
+	text, secrets := h.credentials()
+	if len(secrets) != 2 || !strings.HasPrefix(text, first) || !strings.Contains(text, "[tarn-tarn-us-east-1]") {
+		t.Fatalf("%s", text)
+	}
+	if out := deploy("eu-central-1"); !strings.Contains(out, "as it should be") {
+		t.Error(out)
+	}
+	h.mustDo("cloud", "rotate", "--yes", "--region", "us-east-1")
+	if text, _ := h.credentials(); !strings.HasPrefix(text, first) {
+		t.Errorf("%s", text)
+	}
+	h.mustDo("cloud", "destroy", "--yes", "--region", "us-east-1")
+	if text, _ := h.credentials(); text != first {
+		t.Errorf("%s\ninstead of\n%s", text, first)
+	}
+	deploys := h.env
+	h.env = append(deploys[:len(deploys):len(deploys)], "AWS_ACCESS_KEY_ID=", "AWS_SECRET_ACCESS_KEY=", "AWS_REGION=", "AWS_ENDPOINT_URL=")
+	h.mustDo("snapshots")
+	h.env = deploys
+	h.mustDo("cloud", "destroy", "--yes", "--region", "eu-central-1")
+	if text, secrets := h.credentials(); len(secrets) > 0 {
+		t.Errorf("%s", text)
+	}
+}
+
+// TestCloudKeyRemovedElsewhere: a profile whose key was removed behind this machine's
+// back is this machine's yet, and gets the next one.
+func TestCloudKeyRemovedElsewhere(t *testing.T) {
+	h := &heard{person: deployer(t, storagetest.Moto(t).URL)}
+	h.mustDo("cloud", "deploy", "--yes", "--storage-class", "STANDARD")
+	text, _ := h.credentials()
+	_, id, _ := strings.Cut(text, "aws_access_key_id = ")
+	id, _, _ = strings.Cut(id, "\n")
+	h.mustDo("cloud", "rotate", "--yes", "--remove", id)
+	h.mustDo("cloud", "deploy", "--yes")
+	if text, secrets := h.credentials(); len(secrets) != 1 || strings.Contains(text, id) || !strings.Contains(text, "[tarn-tarn]") {
+		t.Errorf("%s", text)
+	}
+}
