@@ -136,11 +136,23 @@ func (c *clouds) wanted(ctx context.Context, a *cloud.Account, f deployFlags) (c
 	if err == nil {
 		c.warnOfClass(has, o)
 	}
-	if err == nil && o.Prefix != has.Prefix {
-		err = hinted{fmt.Errorf("stack %s: its prefix is %s, and to make it %s would cut every machine off from its repository", c.stack, has.Prefix, o.Prefix),
-			fmt.Sprintf("Leave --prefix %s as it is, or make another stack for the other one: --stack NAME --prefix %s.", has.Prefix, o.Prefix)}
+	if err == nil {
+		err = c.notCutOff(has, o)
 	}
 	return o, err
+}
+
+// notCutOff refuses what would cut every machine off from what it has stored.
+func (c *clouds) notCutOff(has, wanted cloud.Options) error {
+	switch {
+	case wanted.Prefix != has.Prefix:
+		return hinted{fmt.Errorf("stack %s: its prefix is %s, and to make it %s would cut every machine off from its repository", c.stack, has.Prefix, wanted.Prefix),
+			fmt.Sprintf("Leave --prefix %s as it is, or make another stack for the other one: --stack NAME --prefix %s.", has.Prefix, wanted.Prefix)}
+	case has.KMS && !wanted.KMS: // and a key that comes back later is another one
+		return hinted{fmt.Errorf("stack %s: all that is in its bucket is encrypted with its KMS key, and to take that away would cut every machine off from its repository", c.stack),
+			"Leave out --kms=false: the key stays. For a bucket without one make another stack, --stack NAME, and back up into that; or copy the objects there with credentials that may read them and use the key, as an administrator's."}
+	}
+	return nil
 }
 
 // change brings the stack to what is proposed, if the gate lets it.

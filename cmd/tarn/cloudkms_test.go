@@ -113,6 +113,14 @@ func TestCloudKMS(t *testing.T) {
 	if out := h.mustDo("cloud", "status", "--stack", "two"); !strings.Contains(out, "a KMS key of its own") {
 		t.Error(out)
 	}
+	for _, args := range [][]string{{"plan"}, {"deploy", "--yes"}} {
+		code, said, errs := h.run(append(append([]string{"cloud"}, args...), "--kms=false", "--stack", "two")...)
+		if code != exitFailed || !strings.Contains(errs, "cut every machine off from its repository") || !strings.Contains(errs, "--stack NAME") || strings.Contains(said, "removed") {
+			t.Errorf("%v without the key: %d %s%s", args, code, said, errs)
+		}
+	}
+	h.mustDo("cloud", "deploy", "--yes", "--stack", "two", "--kms")
+	h.mustDo("cat", "latest", "src/a")
 	out := h.mustDo("cloud", "destroy", "--yes", "--stack", "two")
 	if !strings.Contains(out, "Stays: the KMS key") || !strings.Contains(out, "without which nothing in the bucket can be read") || strings.Contains(out, "GOES") {
 		t.Errorf("destroy: %s", out)

@@ -28,7 +28,7 @@ func (f *stackFlags) register(fl *pflag.FlagSet) {
 	fl.IntVar(&f.Users, "users", o.Users, "number of machines, each of which gets a user of its own")
 	fl.IntVar(&f.LockDays, "object-lock", 0, "days for which no object can be deleted")
 	fl.StringVar(&f.mode, "object-lock-mode", strings.ToLower(o.LockMode), "governance, or compliance: then really nobody can, the account's owner neither")
-	fl.BoolVar(&f.KMS, "kms", false, "encrypt the bucket with a KMS key of its own (about a dollar a month)")
+	fl.BoolVar(&f.KMS, "kms", false, "encrypt the bucket with a KMS key of its own (about a dollar a month), which a stack keeps once it has it")
 	fl.BoolVar(&f.AdminRole, "admin-role", false, "a role that may delete from the repository, with a second factor")
 	fl.IntVar(&f.Budget, "budget", 0, "dollars of S3 a month before which AWS sends a warning (with --email)")
 	fl.StringVar(&f.Email, "email", "", "where the warning goes")
