@@ -96,7 +96,8 @@ func (c *clouds) newKey(ctx context.Context, a *cloud.Account, file machine.Cred
 		err = noteProfile(dirs, of.own.name, machine.Made{StackPlace: of.at, Machine: of.machine, AccessKey: key.ID})
 	}
 	if err == nil {
-		err = file.Save(machine.Profile{Name: of.own.name, AccessKey: key.ID, Secret: key.Secret.Reveal(), Region: a.Region}, of.own.key)
+		profile := machine.Profile{Name: of.own.name, AccessKey: key.ID, Secret: key.Secret.Reveal(), Region: a.Region}
+		err = dirs.Exclusively(func() error { return file.Save(profile, of.own.key) })
 	}
 	if err != nil {
 		return nil, errors.Join(err, a.RemoveKey(context.WithoutCancel(ctx), of.user, key.ID))

@@ -157,7 +157,7 @@ func (c *clouds) dropProfiles(at machine.StackPlace, list []machineState) (names
 		if has == key {
 			names = append(names, name)
 		}
-		if err := file.Remove(name, key); err != nil {
+		if err := dirs.Exclusively(func() error { return file.Remove(name, key) }); err != nil {
 			return nil, err
 		}
 	}

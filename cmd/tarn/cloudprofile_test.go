@@ -3,6 +3,7 @@ package main
 import (
 	"os"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/tarn-backup/tarn/internal/storage/storagetest"
@@ -107,5 +108,28 @@ func TestCloudKeyRemovedElsewhere(t *testing.T) {
 	h.mustDo("cloud", "deploy", "--yes")
 	if text, secrets := h.credentials(); len(secrets) != 1 || strings.Contains(text, id) || !strings.Contains(text, "[tarn-tarn]") {
 		t.Errorf("%s", text)
+	}
+}
+
+// TestCloudAtOnce: stacks that are deployed from one home at the same time have their
+// keys and settings all the same.
+func TestCloudAtOnce(t *testing.T) {
+	h := &heard{person: deployer(t, storagetest.Moto(t).URL)}
+	stacks := []string{"c1", "c2", "c3", "c4"}
+	var group sync.WaitGroup
+	for _, stack := range stacks {
+		group.Go(func() {
+			if code, out, errs := h.run("cloud", "deploy", "--yes", "--storage-class", "STANDARD", "--stack", stack); code != exitDone {
+				t.Errorf("%s: %d %s%s", stack, code, out, errs)
+			}
+		})
+	}
+	group.Wait()
+	text, secrets := h.credentials()
+	settings, err := os.ReadFile(h.path("home", "config", "tarn", "config.json"))
+	for _, stack := range stacks {
+		if !strings.Contains(text, "[tarn-"+stack+"]") || !strings.Contains(string(settings), "s3://"+stack+"-backupbucket") || len(secrets) != len(stacks) {
+			t.Errorf("%s is lost: %v\n%s", stack, err, settings)
+		}
 	}
 }

@@ -85,6 +85,10 @@ func (d Dirs) Settings() (s Settings, err error) {
 // ChangeSettings writes the settings as change leaves them. What another version
 // of this program has put there stays, and so does a link to the file.
 func (d Dirs) ChangeSettings(change func(*Settings)) error {
+	return d.Exclusively(func() error { return d.changeSettings(change) })
+}
+
+func (d Dirs) changeSettings(change func(*Settings)) error {
 	s, err := d.Settings()
 	if err != nil {
 		return err

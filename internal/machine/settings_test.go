@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/tarn-backup/tarn/internal/machine"
@@ -219,5 +221,32 @@ func TestSettingsOfOthers(t *testing.T) {
 	}
 	if info, err := os.Lstat(d.SettingsPath()); err != nil || info.Mode()&os.ModeSymlink == 0 {
 		t.Errorf("the link is gone: %v", err)
+	}
+}
+
+// TestSettingsAtOnce: of what several runs write at once nothing is lost.
+func TestSettingsAtOnce(t *testing.T) {
+	d := machine.Dirs{Config: filepath.Join(t.TempDir(), "tarn")}
+	c := machine.Credentials(filepath.Join(t.TempDir(), "credentials"))
+	const runs = 20
+	var group sync.WaitGroup
+	for i := range runs {
+		group.Go(func() {
+			name := fmt.Sprint("p", i)
+			err := d.ChangeSettings(func(s *machine.Settings) { s.Storages[name] = machine.Access{Profile: name} })
+			if err := errors.Join(err, d.Exclusively(func() error { return c.Save(machine.Profile{Name: name, AccessKey: name}, "") })); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	group.Wait()
+	s, err := d.Settings()
+	if err != nil || len(s.Storages) != runs {
+		t.Errorf("%d storages instead of %d, %v", len(s.Storages), runs, err)
+	}
+	for name := range s.Storages {
+		if key, err := c.AccessKey(name); key != name || err != nil {
+			t.Errorf("%s has the key %q, %v", name, key, err)
+		}
 	}
 }
