@@ -141,6 +141,9 @@ func (c *clouds) halfGone(at machine.StackPlace) (bool, error) {
 
 // destroyPlanned removes a stack that is but a name with a change set.
 func (c *clouds) destroyPlanned(ctx context.Context, a *cloud.Account, s *cloud.Stack) error {
+	if err := onlyOurPlans(ctx, a, s); err != nil {
+		return err
+	}
 	if err := c.agree(fmt.Sprintf("Remove the stack %s, which was planned and never made?", s.Name)); err != nil {
 		return err
 	}

@@ -230,10 +230,10 @@ func TestCloudKilled(t *testing.T) {
 func TestCloudPlannedStack(t *testing.T) {
 	p := newPlanner(t)
 	p.write("t.yaml", "Resources: {A: {Type: 'AWS::SNS::Topic'}}")
-	plan := func() {
-		p.cli("cloudformation", "create-change-set", "--stack-name", "tarn", "--change-set-name", "left", "--change-set-type", "CREATE", "--template-body", "file://t.yaml")
+	plan := func(more ...string) {
+		p.cli(append([]string{"cloudformation", "create-change-set", "--stack-name", "tarn", "--change-set-name", "left", "--change-set-type", "CREATE", "--template-body", "file://t.yaml"}, more...)...)
 	}
-	plan()
+	plan("--description", "made by tarn")
 	for _, test := range []struct {
 		args []string
 		code int
@@ -248,8 +248,25 @@ func TestCloudPlannedStack(t *testing.T) {
 			t.Errorf("%v: exit code %d\n%s", test.args, code, said)
 		}
 	}
-	plan()
+	plan("--description", "made by tarn")
 	if code, said := p.typed("", "cloud", "deploy", "--yes", "--only-stack"); code != exitDone || !strings.Contains(said, "was planned and never made") {
 		t.Errorf("deploy: exit code %d\n%s", code, said)
+	}
+}
+
+// TestCloudOthersPlan: a planned stack with a change set that is not tarn's stays, with
+// that, whatever is agreed to.
+func TestCloudOthersPlan(t *testing.T) {
+	p := newPlanner(t)
+	p.write("t.yaml", "Resources: {A: {Type: 'AWS::SNS::Topic'}}")
+	p.cli("cloudformation", "create-change-set", "--stack-name", "tarn", "--change-set-name", "boss", "--change-set-type", "CREATE", "--template-body", "file://t.yaml")
+	for _, args := range [][]string{{"deploy", "--yes", "--only-stack"}, {"destroy", "--yes"}} {
+		code, said := p.typed("", append([]string{"cloud"}, args...)...)
+		if code != exitFailed || !strings.Contains(said, "tarn has not made its change set boss") || !strings.Contains(said, "--stack") {
+			t.Errorf("%v: exit code %d\n%s", args, code, said)
+		}
+	}
+	if _, said := p.typed("", "cloud", "status"); !strings.Contains(said, "it has a plan, and nothing else") || !strings.Contains(p.cli("cloudformation", "list-change-sets", "--stack-name", "tarn"), "boss") {
+		t.Errorf("it is gone: %s", said)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/tarn-backup/tarn/internal/cloud"
@@ -27,6 +28,9 @@ func (c *clouds) settle(ctx context.Context, a *cloud.Account) error {
 		return err
 	}
 	if s.Planned() {
+		if err := onlyOurPlans(ctx, a, s); err != nil {
+			return err
+		}
 		c.say("The stack %s was planned and never made: removing what is left of that", c.stack)
 		return a.Delete(ctx, s, nil, c.tell)
 	}
@@ -35,6 +39,16 @@ func (c *clouds) settle(ctx context.Context, a *cloud.Account) error {
 	}
 	c.say("The stack %s is being changed already (%s): waiting for that to end", c.stack, s.Status)
 	return a.Follow(ctx, s, c.tell)
+}
+
+// onlyOurPlans refuses a stack that is but a plan if the plan is somebody else's.
+func onlyOurPlans(ctx context.Context, a *cloud.Account, s *cloud.Stack) error {
+	others, err := a.OthersPlans(ctx, s)
+	if err != nil || len(others) == 0 {
+		return err
+	}
+	return hinted{fmt.Errorf("stack %s: it was planned and never made, and tarn has not made its change set %s: nothing was removed", s.Name, printable(strings.Join(others, ", "))),
+		"Name another stack by --stack. If nobody needs that plan any more, `aws cloudformation delete-stack --stack-name " + s.Name + "` removes it."}
 }
 
 // slack is by how much the clocks of this machine and of AWS may differ.

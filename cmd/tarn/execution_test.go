@@ -190,6 +190,7 @@ func TestCloudLeastPrivilege(t *testing.T) {
 		{"deploy again", true, first, "cloudformation:CreateChangeSet cloudformation:DeleteChangeSet cloudformation:DescribeChangeSet cloudformation:DescribeStacks cloudformation:GetTemplate cloudformation:ListStackResources " +
 			"iam:GetAccessKeyLastUsed iam:ListAccessKeys iam:PassRole"},
 		{"plan", true, []string{"cloud", "plan", "--users", "2", "--role", role}, "cloudformation:CreateChangeSet cloudformation:DeleteChangeSet cloudformation:DescribeChangeSet cloudformation:DescribeStacks cloudformation:GetTemplate cloudformation:ListStackResources iam:PassRole"},
+		{"plan anew", false, []string{"cloud", "plan", "--role", role}, "cloudformation:CreateChangeSet cloudformation:DeleteChangeSet cloudformation:DeleteStack cloudformation:DescribeChangeSet cloudformation:DescribeStacks cloudformation:ListChangeSets iam:PassRole"},
 		{"status", true, []string{"cloud", "status"}, "cloudformation:DescribeStacks cloudformation:GetTemplate cloudformation:ListStackResources iam:GetAccessKeyLastUsed iam:ListAccessKeys"},
 		{"rotate", true, []string{"cloud", "rotate", "--yes"}, "cloudformation:DescribeStacks cloudformation:GetTemplate cloudformation:ListStackResources iam:CreateAccessKey iam:DeleteAccessKey iam:GetAccessKeyLastUsed iam:ListAccessKeys iam:UpdateAccessKey"},
 		{"destroy", true, []string{"cloud", "destroy", "--yes"}, "cloudformation:DeleteStack cloudformation:DescribeStackEvents cloudformation:DescribeStacks cloudformation:GetTemplate cloudformation:ListStackResources " +

@@ -166,18 +166,25 @@ func TestPropose(t *testing.T) {
 	}
 }
 
-// TestDiscardNew: the empty stack of a change set that is not wanted goes, too.
+func summary(name, description string) string {
+	return "<Summaries><member><StackName>tarn</StackName><ChangeSetName>" + name + "</ChangeSetName><Description>" + description + "</Description></member></Summaries>"
+}
+
+// TestDiscardNew: the empty stack of a change set that is not wanted goes, too,
+// unless it has one of somebody else's.
 func TestDiscardNew(t *testing.T) {
 	a, log := answering(t, map[string][]string{
 		"DescribeStacks": {noStack, stackIn("REVIEW_IN_PROGRESS")}, "CreateChangeSet": {"<Id>arn:change</Id>"}, "DescribeChangeSet": {"<Status>CREATE_COMPLETE</Status>"},
-		"DeleteChangeSet": {""}, "DeleteStack": {""},
+		"DeleteChangeSet": {""}, "DeleteStack": {""}, "ListChangeSets": {summary("tarn-2", "made by tarn"), summary("boss", ""), summary("boss", "for Tuesday")},
 	})
 	c, err := a.Propose(t.Context(), cloud.Proposal{Stack: "tarn", Template: "Resources: {}"})
 	if err != nil || !c.New {
 		t.Fatalf("%+v, %v", c, err)
 	}
-	if err := a.Discard(t.Context(), c); err != nil || log.count("DeleteStack") != 1 {
-		t.Errorf("%v, %v", err, log.asked)
+	for range 3 { // of which two find somebody else's change set
+		if err := a.Discard(t.Context(), c); err != nil || log.count("DeleteStack") != 1 {
+			t.Errorf("%v, %v", err, log.asked)
+		}
 	}
 }
 

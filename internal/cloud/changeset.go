@@ -41,6 +41,9 @@ type Proposal struct {
 // ErrNoChange says that the stack is already what it is to be.
 var ErrNoChange = errors.New("there is nothing to change")
 
+// madeBy is the description of change sets of this program's own.
+const madeBy = "made by tarn"
+
 // maxTemplate is what CloudFormation takes in a request.
 const maxTemplate = 51200
 
@@ -74,7 +77,7 @@ func (a *Account) propose(ctx context.Context, p Proposal) (*ChangeSet, error) {
 	in := &cloudformation.CreateChangeSetInput{
 		StackName: &p.Stack, ChangeSetName: new(fmt.Sprintf("tarn-%s-%09d", now.Format("20060102T150405Z"), now.Nanosecond())), ChangeSetType: kind,
 		TemplateBody: &p.Template, Capabilities: []types.Capability{types.CapabilityCapabilityIam},
-		Description: new("made by tarn"),
+		Description: new(madeBy),
 	}
 	if in.Parameters, err = a.parameters(ctx, p); err != nil {
 		return nil, err
@@ -147,8 +150,25 @@ func noChange(reason string) bool {
 	return strings.Contains(reason, "didn't contain changes") || strings.Contains(reason, "No updates are to be performed")
 }
 
+// OthersPlans names the change sets of a stack that this program has not made: somebody
+// has them looked at, say, and they would go with the stack.
+func (a *Account) OthersPlans(ctx context.Context, s *Stack) (names []string, err error) {
+	for pages := cloudformation.NewListChangeSetsPaginator(a.CloudFormation, &cloudformation.ListChangeSetsInput{StackName: &s.ID}); pages.HasMorePages(); {
+		out, err := pages.NextPage(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("listing the change sets of %s: %w", s.Name, explain(err))
+		}
+		for _, c := range out.Summaries {
+			if aws.ToString(c.Description) != madeBy && aws.ToString(c.StackName) == s.Name {
+				names = append(names, aws.ToString(c.ChangeSetName))
+			}
+		}
+	}
+	return names, nil
+}
+
 // Discard deletes a change set that is not to be executed, and the empty stack
-// that CloudFormation has made for it.
+// that CloudFormation has made for it, unless others have plans with that.
 func (a *Account) Discard(ctx context.Context, c *ChangeSet) error {
 	if _, err := a.CloudFormation.DeleteChangeSet(ctx, &cloudformation.DeleteChangeSetInput{ChangeSetName: &c.ID, StackName: &c.Stack}); err != nil {
 		return fmt.Errorf("deleting the change set of %s: %w", c.Stack, explain(err))
@@ -160,7 +180,10 @@ func (a *Account) Discard(ctx context.Context, c *ChangeSet) error {
 	if errors.Is(err, ErrNoStack) {
 		return nil
 	}
-	if err != nil || s.Status != types.StackStatusReviewInProgress {
+	if err != nil || !s.Planned() {
+		return err
+	}
+	if others, err := a.OthersPlans(ctx, s); len(others) > 0 || err != nil {
 		return err
 	}
 	if _, err := a.CloudFormation.DeleteStack(ctx, &cloudformation.DeleteStackInput{StackName: &s.ID}); err != nil {

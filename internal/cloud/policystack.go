@@ -31,7 +31,7 @@ func (p Place) deployer() []Statement {
 	return []Statement{{
 		Sid: "DeployStack", Effect: allow, Resource: stack, Condition: p.regional(),
 		Action: []string{
-			"cloudformation:CreateChangeSet", "cloudformation:DescribeChangeSet", "cloudformation:ExecuteChangeSet", "cloudformation:DeleteChangeSet",
+			"cloudformation:CreateChangeSet", "cloudformation:DescribeChangeSet", "cloudformation:ExecuteChangeSet", "cloudformation:DeleteChangeSet", "cloudformation:ListChangeSets",
 			"cloudformation:DescribeStacks", "cloudformation:DescribeStackEvents", "cloudformation:ListStackResources",
 			"cloudformation:GetTemplate", "cloudformation:DeleteStack",
 		},
