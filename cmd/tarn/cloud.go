@@ -47,9 +47,16 @@ func (c *clouds) account(ctx context.Context) (*cloud.Account, error) {
 	if err := cloud.CheckStack(c.stack); err != nil {
 		return nil, hinted{err, "Name the stack with --stack."}
 	}
-	return cloud.Open(ctx, cloud.Config{
-		Profile: c.profile, Region: c.region, Endpoint: c.endpoint, Now: c.now, Logger: c.log,
-	})
+	return c.open(ctx)
+}
+
+// open opens the account for a stack of any name.
+func (c *clouds) open(ctx context.Context) (*cloud.Account, error) {
+	cfg := cloud.Config{Profile: c.profile, Region: c.region, Endpoint: c.endpoint, Now: c.now, Logger: c.log}
+	if c.password != nil {
+		cfg.Token = func() (string, error) { return c.ask("Code of the second factor: ") }
+	}
+	return cloud.Open(ctx, cfg)
 }
 
 // warn says what somebody should know, whatever the output is like.
@@ -91,6 +98,22 @@ func hintCloud(err error) string {
 		return "Name one of those in ~/.aws/config and ~/.aws/credentials: --profile or AWS_PROFILE."
 	case errors.Is(err, cloud.ErrNoCredentials):
 		return "Log in first: `aws configure` or `aws sso login`, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or name a profile by --profile."
+	case errors.Is(err, cloud.ErrClock):
+		return "Set this machine's clock, which is off by minutes or more: AWS takes a request for a quarter of an hour only (`timedatectl set-ntp true` keeps it right)."
+	case errors.Is(err, cloud.ErrMFA):
+		return "Run it on a terminal, where it asks for the code; or have the AWS CLI do that before: `eval \"$(aws configure export-credentials --profile NAME --format env)\"`, and leave --profile and AWS_PROFILE out here."
+	case errors.Is(err, cloud.ErrNotAWS):
+		return "Look whether a proxy (HTTPS_PROXY) or a network that wants a login first stands in between, and at --endpoint and AWS_ENDPOINT_URL if you name a server."
+	case errors.Is(err, cloud.ErrTLS):
+		return "Look at the server (--endpoint, AWS_ENDPOINT_URL) and the proxy (HTTPS_PROXY), and whether it is http or https. The certificate of a company's own authority is trusted if AWS_CA_BUNDLE names its file."
+	case errors.Is(err, cloud.ErrRole):
+		return "Look at the ARN in --role and at the account. `tarn cloud bootstrap` makes such a role, which CloudFormation may take."
+	case errors.Is(err, cloud.ErrQuota):
+		return "Remove what nobody needs any more, or ask AWS for more (Service Quotas in the console), and run the same command again."
+	case errors.Is(err, cloud.ErrTooBig):
+		return "Spaces count: written as JSON without them it may fit (`jq -c`). A larger one CloudFormation takes from a bucket only, which tarn does not plan: divide it into several stacks, or have `aws cloudformation create-change-set --template-url` made and looked at."
+	case errors.Is(err, cloud.ErrNoUser):
+		return "Another machine's number goes on (--users, --machine), and `tarn cloud destroy` works. To have the same user again, an administrator makes it: `aws iam create-user --user-name NAME --permissions-boundary ARN`, with `aws iam put-user-policy --policy-name repository` and what `tarn cloud policy --machine` prints."
 	case errors.Is(err, cloud.ErrCredentials):
 		return "Look at the credentials (--profile, AWS_PROFILE, AWS_ACCESS_KEY_ID); where they expire, log in again (`aws sso login`)."
 	case errors.Is(err, cloud.ErrNoRegion):
@@ -110,7 +133,7 @@ func hintCloud(err error) string {
 	case errors.Is(err, cloud.ErrUnderWay):
 		return "Wait until that has ended (`tarn cloud status`), and run the same command again."
 	case errors.Is(err, cloud.ErrStuck):
-		return "Look at the stack's events in the CloudFormation console: what they name has to be mended or released by hand there."
+		return "Look at the stack's events in the CloudFormation console: what they name has to be mended or released by hand there. Then `tarn cloud destroy` goes on with a deletion, and `aws cloudformation continue-update-rollback` with a rollback."
 	case errors.Is(err, cloud.ErrNoStack):
 		return "`tarn cloud deploy` makes it; --stack and --region name another."
 	case errors.Is(err, cloud.ErrNoBucket):

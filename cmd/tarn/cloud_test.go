@@ -3,6 +3,8 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"io"
+	"log"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -301,6 +303,18 @@ func TestNewcomers(t *testing.T) {
 		"DescribeStacks": none + "||" + none + "||" + none + "||" + none + "||" + stack("REVIEW_IN_PROGRESS"), "GetTemplate": none, "CreateChangeSet": "<Id>arn:change</Id><StackId>arn:aws:cloudformation:us-east-1:1:stack/tarn/1</StackId>", "DescribeChangeSet": "<Status>CREATE_COMPLETE</Status>", "ExecuteChangeSet": " ",
 		"GetPolicy": "<Policy><DefaultVersionId>v1</DefaultVersionId></Policy>", "GetPolicyVersion": "<PolicyVersion><Document>{}</Document></PolicyVersion>",
 	}
+	page := func(status int) string {
+		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "text/html")
+			w.WriteHeader(status)
+			fmt.Fprint(w, "<!DOCTYPE html><html><body>Log in first<br></body></html>")
+		}))
+		t.Cleanup(s.Close)
+		return s.URL
+	}
+	secret := httptest.NewTLSServer(http.NotFoundHandler())
+	secret.Config.ErrorLog = log.New(io.Discard, "", 0) // which would say that nobody trusts it
+	t.Cleanup(secret.Close)
 	with := func(m map[string]string, more ...string) map[string]string {
 		all := map[string]string{}
 		for k, v := range m {
@@ -317,14 +331,26 @@ func TestNewcomers(t *testing.T) {
 		args []string
 		want []string
 	}{
-		"no credentials":       {"http://127.0.0.1:1", []string{"AWS_ACCESS_KEY_ID=", "AWS_SECRET_ACCESS_KEY="}, nil, []string{"finding AWS credentials: there are none", "aws configure", "aws sso login"}},
-		"no profile":           {"http://127.0.0.1:1", nil, []string{"--profile", "absent"}, []string{`no such profile: "absent"`, "~/.aws/config"}},
-		"no region":            {"http://127.0.0.1:1", []string{"AWS_REGION="}, nil, []string{"no region is named", "--region eu-central-1"}},
-		"no internet":          {"http://127.0.0.1:1", nil, nil, []string{"no way to AWS", "Look at the network"}},
-		"no such region":       {"http://sts.no-such-region.invalid", nil, nil, []string{"no way to AWS", "--region"}},
-		"a wrong key":          {says(map[string]string{"GetCallerIdentity": "InvalidClientTokenId|The security token included in the request is invalid."}), nil, nil, []string{"AWS refuses the credentials", "log in again"}},
-		"an old session":       {says(map[string]string{"GetCallerIdentity": "ExpiredToken|The security token included in the request is expired"}), nil, nil, []string{"AWS refuses the credentials", "aws sso login"}},
-		"a region not enabled": {says(map[string]string{"DescribeStacks": "OptInRequired|You are not subscribed"}), nil, nil, []string{"none of this account's", "enabled in the account"}},
+		"no credentials":          {"http://127.0.0.1:1", []string{"AWS_ACCESS_KEY_ID=", "AWS_SECRET_ACCESS_KEY="}, nil, []string{"finding AWS credentials: there are none", "aws configure", "aws sso login"}},
+		"no profile":              {"http://127.0.0.1:1", nil, []string{"--profile", "absent"}, []string{`no such profile: "absent"`, "~/.aws/config"}},
+		"no region":               {"http://127.0.0.1:1", []string{"AWS_REGION="}, nil, []string{"no region is named", "--region eu-central-1"}},
+		"no internet":             {"http://127.0.0.1:1", nil, nil, []string{"no way to AWS", "Look at the network"}},
+		"no such region":          {"http://sts.no-such-region.invalid", nil, nil, []string{"no way to AWS", "--region"}},
+		"a wrong key":             {says(map[string]string{"GetCallerIdentity": "InvalidClientTokenId|The security token included in the request is invalid."}), nil, nil, []string{"AWS refuses the credentials", "log in again"}},
+		"an old session":          {says(map[string]string{"GetCallerIdentity": "ExpiredToken|The security token included in the request is expired"}), nil, nil, []string{"AWS refuses the credentials", "aws sso login"}},
+		"a clock that is off":     {says(map[string]string{"GetCallerIdentity": "SignatureDoesNotMatch|Signature expired: 20260102T030405Z is now earlier than 20260102T040405Z"}), nil, nil, []string{"AWS refuses the request for its time", "Set this machine's clock"}},
+		"a clock, to S3":          {says(map[string]string{"GetCallerIdentity": "RequestTimeTooSkewed|The difference is too large."}), nil, nil, []string{"Set this machine's clock"}},
+		"half of a key":           {"http://127.0.0.1:1", []string{"AWS_SECRET_ACCESS_KEY="}, nil, []string{"AWS_ACCESS_KEY_ID is set, and AWS_SECRET_ACCESS_KEY is not", "aws configure"}},
+		"a second factor":         {"http://127.0.0.1:1", nil, []string{"--profile", "admin"}, []string{"wants a code of its second factor", "Run it on a terminal", "aws configure export-credentials"}},
+		"a page of a network":     {page(http.StatusOK), nil, nil, []string{"what answers is not AWS", "HTTPS_PROXY"}},
+		"a page that moves":       {page(http.StatusFound), nil, nil, []string{"what answers is not AWS", "HTTPS_PROXY"}},
+		"a page that is busy":     {page(http.StatusServiceUnavailable), nil, nil, []string{"what answers is not AWS", "HTTPS_PROXY"}},
+		"TLS of nobody":           {secret.URL, nil, nil, []string{"no trusted TLS to AWS", "AWS_CA_BUNDLE"}},
+		"TLS to a server without": {strings.Replace(page(http.StatusOK), "http:", "https:", 1), nil, nil, []string{"no trusted TLS to AWS", "http or https"}},
+		"a role of others":        {says(map[string]string{"GetTemplate": none, "DescribeStacks": none, "CreateChangeSet": "ValidationError|Role arn:aws:iam::1:role/x is invalid or cannot be assumed"}), nil, nil, []string{"CloudFormation can't take the role", "tarn cloud bootstrap"}},
+		"too many stacks":         {says(map[string]string{"GetTemplate": none, "DescribeStacks": none, "CreateChangeSet": "LimitExceededException|Stack limit exceeded"}), nil, nil, []string{"as many of that as it may", "Service Quotas"}},
+		"a budget for nobody":     {says(map[string]string{"GetTemplate": none, "DescribeStacks": none}), nil, []string{"--budget", "5"}, []string{"--budget with --email"}},
+		"a region not enabled":    {says(map[string]string{"DescribeStacks": "OptInRequired|You are not subscribed"}), nil, nil, []string{"none of this account's", "enabled in the account"}},
 		"a missing permission": {says(map[string]string{"GetTemplate": none, "DescribeStacks": none, "CreateChangeSet": "AccessDenied|User: arn:aws:iam::1:user/me is not authorized to perform: cloudformation:CreateChangeSet on resource: x"}), nil, nil,
 			[]string{"the permission cloudformation:CreateChangeSet is missing", "can allow cloudformation:CreateChangeSet", "tarn cloud policy --deployer"}},
 		"a permission of CloudFormation": {says(with(executed, "DescribeStackEvents", fmt.Sprintf(failed, "Machine1", "AWS::IAM::User", "User: u is not authorized to perform: iam:CreateUser on resource: y"))), nil, nil,
@@ -350,7 +376,11 @@ func TestNewcomers(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := deployer(t, test.url)
-			p.env = append(p.env, "AWS_CONFIG_FILE="+os.DevNull, "AWS_SHARED_CREDENTIALS_FILE="+p.path("credentials"))
+			config := p.path("config")
+			if err := os.WriteFile(config, []byte("[profile admin]\nrole_arn = arn:aws:iam::123456789012:role/admin\nmfa_serial = arn:aws:iam::123456789012:mfa/me\ncredential_source = Environment\n"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			p.env = append(p.env, "AWS_CONFIG_FILE="+config, "AWS_SHARED_CREDENTIALS_FILE="+p.path("credentials"))
 			p.env = append(p.env, test.env...)
 			code, out, errs := p.run(append([]string{"cloud", "deploy", "--yes"}, test.args...)...)
 			if code != exitFailed || strings.Contains(out+errs, "deployersecret") {

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/tarn-backup/tarn/internal/cloud"
 	"github.com/tarn-backup/tarn/internal/cloud/guard"
@@ -75,7 +76,10 @@ func (c *clouds) plan(ctx context.Context, f planFlags) error {
 	if err := f.stack.check(f.given); err != nil {
 		return err
 	}
-	a, err := cloud.Open(ctx, cloud.Config{Profile: c.profile, Region: c.region, Endpoint: c.endpoint, Now: c.now, Logger: c.log})
+	if err := f.fits(); err != nil {
+		return err
+	}
+	a, err := c.open(ctx)
 	if err != nil {
 		return err
 	}
@@ -102,6 +106,28 @@ func (c *clouds) plan(ctx context.Context, f planFlags) error {
 		return err
 	}
 	return c.carryOut(ctx, a, set, plan, f.yes)
+}
+
+// fits refuses flags that would be ignored.
+func (f *planFlags) fits() error {
+	if f.template == "" {
+		if len(f.parameters) > 0 {
+			return hinted{errors.New("--parameter wants --template"), "tarn's own template has no parameters: its flags say what it is to have."}
+		}
+		return nil
+	}
+	fl := pflag.NewFlagSet("", pflag.ContinueOnError)
+	new(stackFlags).register(fl)
+	var own []string
+	fl.VisitAll(func(each *pflag.Flag) {
+		if f.given(each.Name) {
+			own = append(own, "--"+each.Name)
+		}
+	})
+	if len(own) > 0 {
+		return hinted{fmt.Errorf("%s: of tarn's own template, and not of %s", strings.Join(own, ", "), f.template), "Leave it out, or leave --template out."}
+	}
+	return nil
 }
 
 // proposal reads what a stack is to be.

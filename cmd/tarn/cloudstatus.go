@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -29,6 +28,7 @@ type machineState struct {
 	user string
 	keys []cloud.Key
 	own  ownProfile // of it, on this machine
+	gone bool       // there is no such user, and the stack does not know
 }
 
 func (c *clouds) status(ctx context.Context) error {
@@ -62,7 +62,9 @@ func (c *clouds) status(ctx context.Context) error {
 		c.say("            it has a plan, and nothing else: `tarn cloud deploy` makes it, `tarn cloud destroy` removes the plan")
 		return nil
 	}
-	c.say("bucket      %s", s.Bucket())
+	if s.Bucket() != "" {
+		c.say("bucket      %s", s.Bucket())
+	}
 	if !made {
 		c.say("options     none: tarn has not made this stack")
 	} else {
@@ -97,7 +99,8 @@ func (c *clouds) machines(ctx context.Context, a *cloud.Account, s *cloud.Stack)
 	for _, n := range s.Machines() {
 		m := machineState{n: n, user: s.User(n)}
 		m.keys, err = a.Keys(ctx, m.user)
-		if err != nil && !errors.Is(err, os.ErrNotExist) { // as one is for a moment that is being deleted
+		m.gone = errors.Is(err, cloud.ErrNoUser)
+		if err != nil && !m.gone {
 			return nil, err
 		}
 		if m.own, err = c.profileOf(at, n, m.keys); err != nil {
@@ -127,6 +130,10 @@ func optionsLine(o cloud.Options) string {
 
 func (c *clouds) printMachine(m machineState) {
 	c.say("machine %-3d %s", m.n, m.user)
+	if m.gone {
+		c.say("            it is not there: the user was deleted outside of CloudFormation")
+		return
+	}
 	if len(m.keys) == 0 {
 		c.say("            no access key: `tarn cloud deploy --machine %d` on that machine makes one", m.n)
 	}
@@ -158,7 +165,7 @@ func (c *clouds) printStatusJSON(s *cloud.Stack, o cloud.Options, made bool, lis
 			}
 			keys = append(keys, doc)
 		}
-		machines = append(machines, map[string]any{"machine": m.n, "user": m.user, "keys": keys})
+		machines = append(machines, map[string]any{"machine": m.n, "user": m.user, "keys": keys, "gone": m.gone})
 	}
 	doc := map[string]any{"type": "stack", "stack": s.Name, "status": s.Status, "reason": s.Reason, "bucket": s.Bucket(), "machines": machines}
 	if made {

@@ -58,6 +58,34 @@ func TestCloudOtherStack(t *testing.T) {
 	}
 }
 
+// TestCloudUserGone: what becomes of a machine whose user was deleted outside of
+// CloudFormation is said, the other machine goes on, and the stack can be removed.
+func TestCloudUserGone(t *testing.T) {
+	p := newPlanner(t)
+	p.env = append(p.env, "AWS_SHARED_CREDENTIALS_FILE="+p.path("credentials"))
+	if code, said := p.typed("", "cloud", "deploy", "--yes", "--users", "2", "--machine", "2", "--storage-class", "STANDARD"); code != exitDone {
+		t.Fatalf("%d\n%s", code, said)
+	}
+	user := regexp.MustCompile(`tarn-Machine1-\w+`).FindString(p.cli("iam", "list-users"))
+	p.cli("iam", "delete-user-policy", "--user-name", user, "--policy-name", "repository")
+	p.cli("iam", "delete-user", "--user-name", user)
+	for _, test := range []struct {
+		args []string
+		code int
+		want string
+	}{
+		{[]string{"status"}, exitDone, "the user was deleted outside of CloudFormation"},
+		{[]string{"deploy", "--yes"}, exitFailed, "`tarn cloud destroy` works"},
+		{[]string{"rotate", "--yes"}, exitFailed, "iam create-user"},
+		{[]string{"deploy", "--yes", "--machine", "2"}, exitDone, "has the access key"},
+		{[]string{"rotate", "--yes", "--machine", "2"}, exitDone, "has the new access key"},
+	} {
+		if code, said := p.typed("", append([]string{"cloud"}, test.args...)...); code != test.code || !strings.Contains(said, test.want) {
+			t.Errorf("%v: exit code %d, want %q in\n%s", test.args, code, test.want, said)
+		}
+	}
+}
+
 // TestCloudOtherClass: what another class means for a stack in use is said.
 func TestCloudOtherClass(t *testing.T) {
 	p := newPlanner(t)

@@ -59,7 +59,7 @@ func (a *Account) Propose(ctx context.Context, p Proposal) (*ChangeSet, error) {
 
 func (a *Account) propose(ctx context.Context, p Proposal) (*ChangeSet, error) {
 	if len(p.Template) > maxTemplate {
-		return nil, fmt.Errorf("the template has %d bytes, and CloudFormation takes %d", len(p.Template), maxTemplate)
+		return nil, fmt.Errorf("%w: it has %d bytes, and CloudFormation takes %d", ErrTooBig, len(p.Template), maxTemplate)
 	}
 	kind := types.ChangeSetTypeUpdate
 	s, err := a.describe(ctx, p.Stack)

@@ -15,6 +15,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
@@ -31,7 +32,10 @@ type Config struct {
 	Endpoint string
 	// Every is how long to wait at most between two looks at something that is
 	// under way; 0 means 4 seconds. The first waits are shorter.
-	Every  time.Duration
+	Every time.Duration
+	// Token asks for the code of a second factor that a profile wants; nil means
+	// that there is nobody to ask.
+	Token  func() (string, error)
 	Now    func() time.Time // nil means time.Now
 	Logger *slog.Logger     // nil means none
 }
@@ -112,6 +116,9 @@ func options(cfg Config) []func(*config.LoadOptions) error {
 		config.WithLogger(logging.LoggerFunc(func(_ logging.Classification, format string, v ...any) {
 			cfg.Logger.Debug("AWS SDK: " + fmt.Sprintf(format, v...))
 		})),
+	}
+	if cfg.Token != nil {
+		opts = append(opts, config.WithAssumeRoleCredentialOptions(func(o *stscreds.AssumeRoleOptions) { o.TokenProvider = cfg.Token }))
 	}
 	if cfg.Profile != "" {
 		opts = append(opts, config.WithSharedConfigProfile(cfg.Profile))

@@ -2,6 +2,8 @@ package cloud
 
 import (
 	"context"
+	"crypto/tls"
+	"encoding/xml"
 	"errors"
 	"fmt"
 	"net"
@@ -31,6 +33,22 @@ var (
 	ErrRegion = errors.New("the region is none of this account's")
 	// ErrNoNetwork says that there is no way to AWS from here.
 	ErrNoNetwork = errors.New("there is no way to AWS from here")
+	// ErrClock says that this machine's clock and AWS's differ by too much.
+	ErrClock = errors.New("AWS refuses the request for its time")
+	// ErrMFA says that a profile wants a code of a second factor, which nobody was there to give.
+	ErrMFA = errors.New("the profile wants a code of its second factor (mfa_serial)")
+	// ErrNotAWS says that something else answers in the place of AWS.
+	ErrNotAWS = errors.New("what answers is not AWS")
+	// ErrTLS says that the encryption of the way to AWS can't be set up.
+	ErrTLS = errors.New("there is no trusted TLS to AWS")
+	// ErrRole says that CloudFormation can't take the role that it is to work with.
+	ErrRole = errors.New("CloudFormation can't take the role")
+	// ErrQuota says that the account has as many of something as it may.
+	ErrQuota = errors.New("the account has as many of that as it may")
+	// ErrNoUser says that a user of the stack was deleted, and not by CloudFormation.
+	ErrNoUser = errors.New("the user was deleted outside of CloudFormation")
+	// ErrTooBig says that a template does not fit into a request.
+	ErrTooBig = errors.New("the template is too big for a request")
 	// ErrNoStack says that there is no stack of that name.
 	ErrNoStack = errors.New("there is no such stack")
 	// ErrRolledBack says that a stack was never made: it takes no update any more.
@@ -65,7 +83,11 @@ type apiError struct {
 // Error implements error.
 func (e *apiError) Error() string {
 	var parts []string
-	if e.kind != nil {
+	switch e.kind {
+	case nil, os.ErrNotExist: // whose words are about files
+	case tarn.ErrDenied: // whose words are about storage
+		parts = append(parts, "access denied")
+	default:
 		parts = append(parts, e.kind.Error())
 	}
 	if e.permission != "" {
@@ -103,6 +125,8 @@ var (
 		"InvalidToken", "UnrecognizedClientException", "IncompleteSignature", "MissingAuthenticationToken", "AuthFailure",
 	}
 	deniedCodes = []string{"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"}
+	clockCodes  = []string{"RequestTimeTooSkewed", "RequestExpired"}
+	quotaCodes  = []string{"LimitExceeded", "LimitExceededException", "ServiceQuotaExceededException"}
 	takenCodes  = []string{"EntityAlreadyExists", "AlreadyExistsException", "BucketAlreadyExists", "BucketAlreadyOwnedByYou"}
 )
 
@@ -120,6 +144,8 @@ func explain(err error) error {
 	}
 	e := &apiError{code: api.ErrorCode(), message: api.ErrorMessage(), cause: err}
 	switch {
+	case slices.Contains(clockCodes, e.code), wrongTime.MatchString(e.message) && slices.Contains(credentialCodes, e.code):
+		e.kind = ErrClock
 	case slices.Contains(credentialCodes, e.code):
 		e.kind = ErrCredentials
 	case slices.Contains(deniedCodes, e.code):
@@ -130,6 +156,12 @@ func explain(err error) error {
 		e.kind = ErrRegion
 	case e.code == "LimitExceeded" && strings.Contains(e.message, "AccessKeys"):
 		e.kind = ErrTooManyKeys
+	case slices.Contains(quotaCodes, e.code):
+		e.kind = ErrQuota
+	case e.code == "UnknownError": // the SDK's word for an answer without a code
+		e.kind = ErrNotAWS
+	case e.code == "ValidationError" && strings.Contains(e.message, "cannot be assumed"):
+		e.kind = ErrRole
 	case e.code == "NoSuchBucket":
 		e.kind = ErrNoBucket
 	case e.code == "ValidationError" && strings.Contains(e.message, "TerminationProtection"):
@@ -139,6 +171,9 @@ func explain(err error) error {
 	}
 	return e
 }
+
+// wrongTime is how AWS says that a signature is of another time than now.
+var wrongTime = regexp.MustCompile(`Signature (expired|not yet current)`)
 
 // missingAction is the IAM action that was refused: as AWS names it, else as
 // the request is called.
@@ -169,8 +204,22 @@ func missingAction(err error, message string) string {
 func explainNetwork(err error) error {
 	_, noName := errors.AsType[*net.DNSError](err)
 	_, noWay := errors.AsType[*net.OpError](err)
-	if noName || noWay {
+	record, noTLS := errors.AsType[tls.RecordHeaderError](err)
+	untrusted, noTrust := errors.AsType[*tls.CertificateVerificationError](err)
+	garbled, noSense := errors.AsType[*xml.SyntaxError](err)
+	switch {
+	case noTLS:
+		return fmt.Errorf("%w: %w", ErrTLS, record)
+	case noTrust:
+		return fmt.Errorf("%w: %w", ErrTLS, untrusted)
+	case strings.Contains(err.Error(), "HTTP response to HTTPS client"): // which net/http has no type for
+		return fmt.Errorf("%w: the server speaks http", ErrTLS)
+	case noName || noWay:
 		return fmt.Errorf("%w: %w", ErrNoNetwork, innermost(err))
+	case noSense:
+		return fmt.Errorf("%w: %w", ErrNotAWS, garbled)
+	case strings.Contains(err.Error(), "AssumeRoleTokenProvider"): // which the SDK has no type for
+		return ErrMFA
 	}
 	return err
 }
@@ -191,7 +240,25 @@ func explainCredentials(ctx context.Context, err error) error {
 		return ctx.Err()
 	// The last that the SDK asks is the machine it runs on: nothing else is set.
 	case strings.Contains(err.Error(), "EC2 IMDS"):
-		return ErrNoCredentials
+		return fmt.Errorf("%w%s", ErrNoCredentials, halfSet())
+	}
+	known := explain(err)
+	for _, kind := range []error{ErrClock, ErrMFA, ErrNotAWS, ErrTLS, ErrNoNetwork, tarn.ErrDenied} {
+		if errors.Is(known, kind) {
+			return known
+		}
 	}
 	return fmt.Errorf("%w: %w", ErrCredentials, err)
+}
+
+// halfSet names the half of the credentials that is set without the other.
+func halfSet() string {
+	id, secret := os.Getenv("AWS_ACCESS_KEY_ID") != "", os.Getenv("AWS_SECRET_ACCESS_KEY") != ""
+	switch {
+	case id && !secret:
+		return ": AWS_ACCESS_KEY_ID is set, and AWS_SECRET_ACCESS_KEY is not"
+	case secret && !id:
+		return ": AWS_SECRET_ACCESS_KEY is set, and AWS_ACCESS_KEY_ID is not"
+	}
+	return ""
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -192,6 +193,9 @@ func (f *follower) read(ctx context.Context, to func(Event)) (end types.StackSta
 	return end, nil
 }
 
+// quota is how services say that an account has as many of something as it may.
+var quota = regexp.MustCompile(`LimitExceeded|QuotaExceeded|exceed(s|ed)? (the )?quota`)
+
 // judge says what it means how the stack has ended.
 func (f *follower) judge(end types.StackStatus) error {
 	switch end {
@@ -205,6 +209,9 @@ func (f *follower) judge(end types.StackStatus) error {
 		}
 		if strings.Contains(failed.Reason, "already exists") {
 			e.Kinds = append(e.Kinds, ErrNameTaken)
+		}
+		if quota.MatchString(failed.Reason) {
+			e.Kinds = append(e.Kinds, ErrQuota)
 		}
 	}
 	switch {

@@ -54,8 +54,10 @@ type Key struct {
 // Keys lists the access keys of a user.
 func (a *Account) Keys(ctx context.Context, user string) (list []Key, err error) {
 	out, err := a.IAM.ListAccessKeys(ctx, &iam.ListAccessKeysInput{UserName: &user})
-	if err != nil {
-		return nil, fmt.Errorf("listing the access keys of %s: %w", user, explain(err))
+	if err := explain(err); errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("listing the access keys of %s: %w: %w", user, ErrNoUser, err)
+	} else if err != nil {
+		return nil, fmt.Errorf("listing the access keys of %s: %w", user, err)
 	}
 	for _, k := range out.AccessKeyMetadata {
 		key := Key{ID: aws.ToString(k.AccessKeyId), Active: k.Status == types.StatusTypeActive, Created: aws.ToTime(k.CreateDate)}

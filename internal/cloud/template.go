@@ -72,7 +72,7 @@ func (o Options) Check() error {
 	case o.Budget < 0 || o.Budget > maxMoney:
 		return fmt.Errorf("a budget of %d dollars: want a whole number, or 0 for none: %w", o.Budget, fs.ErrInvalid)
 	case (o.Budget > 0) != (o.Email != ""):
-		return fmt.Errorf("a budget wants dollars and an e-mail address: %w", fs.ErrInvalid)
+		return fmt.Errorf("a budget wants dollars and an e-mail address (--budget with --email): %w", fs.ErrInvalid)
 	case o.Email != "" && (!email.MatchString(o.Email) || len(o.Email) > maxEmail):
 		return fmt.Errorf("e-mail address %q: want one like me@example.org, of up to %d characters: %w", o.Email, maxEmail, fs.ErrInvalid)
 	}
