@@ -79,6 +79,60 @@ var kinds = map[string]kind{
 	"AWS::CloudFront::KeyValueStore":             {"key value store", "what is in it", false},
 	"AWS::Location::GeofenceCollection":          {"collection", "its geofences", false},
 	"AWS::Omics::SequenceStore":                  {"sequence store", "its read sets", false},
+	"AWS::APS::Workspace":                        {"workspace", "its metrics", false},
+	"AWS::AmazonMQ::Broker":                      {"message broker", "the messages that nobody has processed yet", false},
+	"AWS::CloudFormation::StackSet":              {"stack set", "the stacks that it has made, and all that they hold", false},
+	"AWS::CodeArtifact::Domain":                  {"domain", "the packages in its repositories", false},
+	"AWS::Cognito::IdentityPool":                 {"identity pool", "the ids of its identities, which data elsewhere may be filed under", false},
+	"AWS::Cognito::UserPoolUser":                 {"user", "its password and attributes", false},
+	"AWS::Connect::Instance":                     {"contact center", "its records and settings", false},
+	"AWS::DAX::Cluster":                          {"cache", "what is in it", false},
+	"AWS::DocDB::GlobalCluster":                  {"database cluster", "its databases", false},
+	"AWS::DocDBElastic::Cluster":                 {"database cluster", "its databases", false},
+	"AWS::EC2::KeyPair":                          {"key pair", "its private key, where AWS has made it", false},
+	"AWS::ECR::PublicRepository":                 {"repository", "the images in it", false},
+	"AWS::EKS::Cluster":                          {"Kubernetes cluster", "its objects, secrets among them", false},
+	"AWS::EMR::Cluster":                          {"cluster", "what is on its disks", false},
+	"AWS::ElastiCache::GlobalReplicationGroup":   {"cache", "what is in it", false},
+	"AWS::Events::Archive":                       {"archive", "the events in it", false},
+	"AWS::FSx::Snapshot":                         {"snapshot", "what it keeps of its volume", false},
+	"AWS::FSx::StorageVirtualMachine":            {"storage machine", "its volumes' files", false},
+	"AWS::Glue::Catalog":                         {"catalog", "its tables' definitions", false},
+	"AWS::Glue::Table":                           {"table", "its definition, and its rows where S3 Tables hold them", false},
+	"AWS::HealthImaging::Datastore":              {"data store", "the images in it", false},
+	"AWS::HealthLake::FHIRDatastore":             {"data store", "its records", false},
+	"AWS::IoTAnalytics::Datastore":               {"data store", "what is in it", false},
+	"AWS::Kendra::Index":                         {"search index", "its documents", false},
+	"AWS::KinesisVideo::Stream":                  {"stream", "its recordings", false},
+	"AWS::Lightsail::Disk":                       {"disk", "what is on it", false},
+	"AWS::Lightsail::Instance":                   {"machine", "its disk", false},
+	"AWS::Logs::LogStream":                       {"log stream", "its logs", false},
+	"AWS::MSK::ServerlessCluster":                {"cluster", "the records that nobody has read yet", false},
+	"AWS::MSK::Topic":                            {"topic", "the records that nobody has read yet", false},
+	"AWS::MediaStore::Container":                 {"container", "the objects in it", false},
+	"AWS::MemoryDB::MultiRegionCluster":          {"database cluster", "what is in it", false},
+	"AWS::NeptuneGraph::Graph":                   {"graph", "what is in it", false},
+	"AWS::NeptuneGraph::GraphSnapshot":           {"snapshot", "what it keeps of its graph", false},
+	"AWS::Omics::AnnotationStore":                {"annotation store", "what is in it", false},
+	"AWS::Omics::ReferenceStore":                 {"reference store", "what is in it", false},
+	"AWS::Omics::VariantStore":                   {"variant store", "what is in it", false},
+	"AWS::OpenSearchServerless::Index":           {"search index", "its documents", false},
+	"AWS::QBusiness::Index":                      {"search index", "its documents", false},
+	"AWS::RedshiftServerless::Namespace":         {"data warehouse", "its tables", false},
+	"AWS::RedshiftServerless::Snapshot":          {"snapshot", "what it keeps of its namespace", false},
+	"AWS::S3Files::FileSystem":                   {"file system", "its files", false},
+	"AWS::S3Outposts::Bucket":                    {"bucket", "the objects in it", false},
+	"AWS::S3Tables::Namespace":                   {"namespace", "its tables", false},
+	"AWS::S3Vectors::Index":                      {"vector index", "the vectors in it", false},
+	"AWS::SageMaker::Domain":                     {"domain", "its users' files", false},
+	"AWS::SageMaker::FeatureGroup":               {"feature group", "its records", false},
+	"AWS::SageMaker::NotebookInstance":           {"notebook", "what is on its disk", false},
+	"AWS::Serverless::Application":               {"nested stack", "all that its resources hold", false},
+	"AWS::Serverless::SimpleTable":               {"table", "its items", false},
+	"AWS::Timestream::InfluxDBCluster":           {"database cluster", "what is in it", false},
+	"AWS::Transfer::Server":                      {"file server", "its users and its host key", false},
+	"AWS::WorkSpaces::Workspace":                 {"desktop", "what is on its disks", false},
+	"AWS::WorkspacesInstances::Volume":           {"volume", "what is on it", false},
 }
 
 // traits is what CloudFormation's schema says of a type.
@@ -116,17 +170,32 @@ func Noun(kindOf string) string {
 	return parts[len(parts)-1]
 }
 
+// stateless are the types without data of their own: those that are gone and made
+// again without a loss, as far as AWS's reference says. Machines of auto-scaling
+// groups, and tasks, count as such: what is on their disks is not meant to stay.
+//
+//go:embed stateless.txt
+var statelessText string
+
+var stateless = sync.OnceValue(func() map[string]bool {
+	types := map[string]bool{}
+	for name := range strings.Lines(statelessText) {
+		types[strings.TrimSpace(name)] = true
+	}
+	return types
+})
+
 // stateful reports whether resources of the type have data that is lost with
-// them. Of a type that is not AWS's own nobody knows.
-func stateful(kindOf string) bool {
-	_, ok := kinds[kindOf]
-	return ok || strings.HasPrefix(kindOf, "Custom::") || kindOf == "AWS::CloudFormation::CustomResource" || !strings.HasPrefix(kindOf, "AWS::")
-}
+// them, or may: of a type that is on no list nobody knows.
+func stateful(kindOf string) bool { return !stateless()[kindOf] }
 
 // holds says what is lost with a resource of the type.
 func holds(kindOf string) string {
 	if k, ok := kinds[kindOf]; ok {
 		return k.holds
+	}
+	if strings.HasPrefix(kindOf, "AWS::") && kindOf != "AWS::CloudFormation::CustomResource" {
+		return "whatever it holds: of the type " + kindOf + " it is not known here whether it has data of its own"
 	}
 	return "whatever it holds: its type is not AWS's own, so that is not known here"
 }

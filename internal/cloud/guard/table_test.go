@@ -13,13 +13,13 @@ import (
 
 var update = flag.Bool("update", false, "write table.json anew from the schemas of cfn-lint")
 
-// stateless are types without data whose hard-coded names collide all the same, or
+// namedTypes are types without data whose hard-coded names collide all the same, or
 // whose replacement is worth a reason.
-var stateless = []string{
+var namedTypes = []string{
 	"AWS::ApiGateway::RestApi", "AWS::ApiGatewayV2::Api", "AWS::AppSync::GraphQLApi", "AWS::Athena::WorkGroup", "AWS::Budgets::Budget", "AWS::CloudFront::Distribution",
-	"AWS::CloudWatch::Alarm", "AWS::CloudWatch::Dashboard", "AWS::CodeBuild::Project", "AWS::CodePipeline::Pipeline", "AWS::Cognito::IdentityPool", "AWS::Cognito::UserPoolClient",
-	"AWS::EC2::SecurityGroup", "AWS::ECS::Cluster", "AWS::ECS::Service", "AWS::ECS::TaskDefinition", "AWS::EKS::Cluster", "AWS::ElasticLoadBalancingV2::LoadBalancer",
-	"AWS::ElasticLoadBalancingV2::TargetGroup", "AWS::Events::EventBus", "AWS::Events::Rule", "AWS::Glue::Crawler", "AWS::Glue::Job", "AWS::Glue::Table",
+	"AWS::CloudWatch::Alarm", "AWS::CloudWatch::Dashboard", "AWS::CodeBuild::Project", "AWS::CodePipeline::Pipeline", "AWS::Cognito::UserPoolClient",
+	"AWS::EC2::SecurityGroup", "AWS::ECS::Cluster", "AWS::ECS::Service", "AWS::ECS::TaskDefinition", "AWS::ElasticLoadBalancingV2::LoadBalancer",
+	"AWS::ElasticLoadBalancingV2::TargetGroup", "AWS::Events::EventBus", "AWS::Events::Rule", "AWS::Glue::Crawler", "AWS::Glue::Job",
 	"AWS::IAM::AccessKey", "AWS::IAM::Group", "AWS::IAM::InstanceProfile", "AWS::IAM::ManagedPolicy", "AWS::IAM::Policy", "AWS::IAM::Role", "AWS::IAM::User",
 	"AWS::KMS::Alias", "AWS::KinesisFirehose::DeliveryStream", "AWS::Lambda::Alias", "AWS::Lambda::EventSourceMapping", "AWS::Lambda::Function", "AWS::Lambda::LayerVersion",
 	"AWS::Lambda::Permission", "AWS::S3::BucketPolicy", "AWS::SNS::Subscription", "AWS::SNS::Topic", "AWS::SQS::QueuePolicy", "AWS::Scheduler::Schedule",
@@ -52,7 +52,7 @@ json.dump({"source": "resource provider schemas of us-east-1, as cfn-lint " + im
 // TestTable: the table lacks nothing that the schemas on this machine say.
 func TestTable(t *testing.T) {
 	types := slices.Sorted(maps.Keys(kinds))
-	types = append(types, stateless...)
+	types = append(types, namedTypes...)
 	in, err := json.Marshal(types)
 	if err != nil {
 		t.Fatal(err)
