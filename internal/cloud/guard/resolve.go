@@ -140,12 +140,23 @@ func (r *resolver) ref(name string) any {
 		return noValue{}
 	}
 	if v, ok := r.values[name]; ok {
+		if r.secret(name) {
+			return map[string]any{"Ref": name}
+		}
 		if kind, _ := r.t.parameters[name]["Type"].(string); strings.HasPrefix(kind, "AWS::SSM::Parameter::Value") {
 			return map[string]any{"Fn::Ssm": v} // its value is in the Parameter Store
 		}
 		return v
 	}
 	return map[string]any{"Ref": name}
+}
+
+// secret reports whether a parameter is not to be seen by anybody (NoEcho).
+// CloudFormation tells no value of it, so that whether it changes is not known
+// here; and it is not for this program to show the new one.
+func (r *resolver) secret(name string) bool {
+	on, _ := r.t.parameters[name]["NoEcho"].(string)
+	return strings.EqualFold(on, "true")
 }
 
 var placeholder = regexp.MustCompile(`\$\{[^{}$]*\}`)
@@ -243,6 +254,9 @@ func (r *resolver) test(v any) (holds, known bool) {
 		return r.condition(of)
 	case "Fn::Equals":
 		if words, ok := strs(r.value(arg)); ok && len(words) == 2 {
+			if words[0] != words[1] && plainScalar(words[0]) == plainScalar(words[1]) {
+				return false, false // yes and true: of quotes and values given it is not known which is meant
+			}
 			return words[0] == words[1], true
 		}
 	case "Fn::Not":

@@ -134,6 +134,9 @@ func plainNode(n *yaml.Node, depth int) (any, error) {
 		if n.Tag == "!!null" {
 			return "", nil
 		}
+		if n.Style == 0 {
+			return plainScalar(n.Value), nil
+		}
 		return n.Value, nil
 	case yaml.SequenceNode:
 		l := make([]any, 0, len(n.Content))
@@ -151,6 +154,18 @@ func plainNode(n *yaml.Node, depth int) (any, error) {
 		return nil, fmt.Errorf("line %d: CloudFormation takes no aliases (*%s)", n.Line, n.Value)
 	}
 	return nil, fmt.Errorf("line %d: not part of a template", n.Line)
+}
+
+// plainScalar returns what a scalar without quotes is for CloudFormation, which reads
+// YAML 1.1: there yes and on are true, too.
+func plainScalar(text string) string {
+	switch text {
+	case "yes", "Yes", "YES", "on", "On", "ON", "True", "TRUE":
+		return "true"
+	case "no", "No", "NO", "off", "Off", "OFF", "False", "FALSE":
+		return "false"
+	}
+	return text
 }
 
 func fromMapping(n *yaml.Node, depth int) (any, error) {
