@@ -82,6 +82,8 @@ func (c *Change) detail(detail types.ResourceChangeDetail) {
 		if c.Type == "AWS::S3::Bucket" && top == life && c.Action == Changed { // by a value that no template has
 			c.Sooner = true
 			c.Risks = append(c.Risks, life+": it changes by a value that is not known here, and may delete sooner")
+		} else if watched(c.Type, top) && c.Action == Changed {
+			c.look(top, "it changes by a value that is not known here, and may keep less")
 		}
 	}
 	if !c.Goes() || target.RequiresRecreation == types.RequiresRecreationNever || target.RequiresRecreation == "" {

@@ -95,6 +95,10 @@ func (d *differ) both(id string) {
 		d.properties(c, d.old.properties[id], properties)
 		c.policies(was, will)
 		c.bucket(d.old.properties[id], properties)
+		c.settings(d.old.properties[id], properties)
+		if c.Type == "AWS::S3::Bucket" {
+			c.encrypted(d.old.properties[id], properties, d.new.properties)
+		}
 		if c.Action == "" {
 			return
 		}

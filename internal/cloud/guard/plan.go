@@ -131,6 +131,9 @@ func (p *Plan) finish() {
 			c.Action = MayReplace
 			c.Why = append(c.Why, "what happens to the resources of a nested stack is not judged here: look at the plan of its own template")
 		}
+		if (c.Type == "AWS::IAM::User" || c.Type == "AWS::IAM::AccessKey") && c.Goes() {
+			c.Risks = append(c.Risks, "whoever uses an access key of it is cut off")
+		}
 		if c.Dangerous() {
 			c.Loses = loses(c)
 			c.Avoid = append(c.Avoid, keepAdvice(c)...)

@@ -3,7 +3,6 @@ package guard
 import (
 	"fmt"
 	"reflect"
-	"strings"
 )
 
 // policies says which attributes that keep a resource go away.
@@ -39,12 +38,14 @@ func (c *Change) bucket(old, new map[string]any) {
 	const block = "PublicAccessBlockConfiguration"
 	for _, name := range []string{"BlockPublicAcls", "BlockPublicPolicy", "IgnorePublicAcls", "RestrictPublicBuckets"} {
 		a, b := lookup(old, block+"/"+name), lookup(new, block+"/"+name)
-		if on, _ := b.(string); !reflect.DeepEqual(a, b) && !strings.EqualFold(on, "true") {
+		if !reflect.DeepEqual(a, b) && !isTrue(b) {
 			c.Risks = append(c.Risks, fmt.Sprintf("%s: %s changes from %s to %s: others may be let into the bucket", block, name, show(a), show(b)))
 		}
 	}
 	if now, _ := lookup(new, "VersioningConfiguration/Status").(string); lookup(old, "VersioningConfiguration/Status") == "Enabled" && now != "Enabled" {
 		c.Risks = append(c.Risks, "VersioningConfiguration: versions end: what is deleted or overwritten from then on is gone at once")
 	}
+	c.lock(old, new)
+	c.opened(old, new)
 	c.lifecycle(old[life], new[life])
 }

@@ -1,0 +1,91 @@
+package guard
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/cloudformation/types"
+)
+
+// TestSettings: what is kept for less, guarded less or opened is to be looked at; no
+// name is asked for, since nothing is gone at once.
+func TestSettings(t *testing.T) {
+	lock := func(rule string) string {
+		return "ObjectLockEnabled: true, ObjectLockConfiguration: {ObjectLockEnabled: Enabled, Rule: {DefaultRetention: {" + rule + "}}}"
+	}
+	key := func(key string) string {
+		return "BucketEncryption: {ServerSideEncryptionConfiguration: [{ServerSideEncryptionByDefault: {SSEAlgorithm: 'aws:kms', KMSMasterKeyID: " + key + "}}]}"
+	}
+	for name, test := range map[string]struct {
+		kind, old, new string
+		want           []string
+	}{
+		"logs":                    {"Logs::LogGroup", "RetentionInDays: 3650", "RetentionInDays: 1", []string{"RetentionInDays: its logs would be kept for 1 day (now: 3650 days)"}},
+		"logs, for ever":          {"Logs::LogGroup", "X: 1", "RetentionInDays: 30", []string{"for 30 days (now: ever)"}},
+		"logs, longer":            {"Logs::LogGroup", "RetentionInDays: 1", "X: 1", nil},
+		"logs, who knows":         {"Logs::LogGroup", "RetentionInDays: 1", "RetentionInDays: !ImportValue d", []string{"is not known before"}},
+		"a queue":                 {"SQS::Queue", "X: 1", "MessageRetentionPeriod: 60", []string{"its messages would be kept for 60 seconds (now: 345600 seconds)"}},
+		"a stream":                {"Kinesis::Stream", "RetentionPeriodHours: 48", "X: 1", []string{"for 24 hours (now: 48 hours)"}},
+		"an archive":              {"Events::Archive", "RetentionDays: 0", "RetentionDays: 7", []string{"(now: ever)"}},
+		"backups and protection":  {"RDS::DBCluster", "BackupRetentionPeriod: 7, DeletionProtection: true", "BackupRetentionPeriod: 0, DeletionProtection: false", []string{"automated backups would be kept for 0 days (now: 7 days)", "DeletionProtection: nothing"}},
+		"protection, where unset": {"RDS::DBCluster", "DeletionProtection: true", "X: 1", []string{"DeletionProtection: nothing"}},
+		"rows by time":            {"DynamoDB::Table", "X: 1", "TimeToLiveSpecification: {AttributeName: end, Enabled: true}", []string{`at the time in "end"`}},
+		"rows by time no more":    {"DynamoDB::Table", "TimeToLiveSpecification: {AttributeName: end, Enabled: true}", "TimeToLiveSpecification: {AttributeName: end, Enabled: false}", nil},
+		"no points in time":       {"DynamoDB::Table", "PointInTimeRecoverySpecification: {PointInTimeRecoveryEnabled: true}", "X: 1", []string{"as it was before a mistake"}},
+		"a copy less":             {"DynamoDB::GlobalTable", "Replicas: [{Region: a}, {Region: b}]", "Replicas: [{Region: b}]", []string{`the copy in "a" would be deleted`}},
+		"a copy more":             {"DynamoDB::GlobalTable", "Replicas: [{Region: a}]", "Replicas: [{Region: b}, {Region: a}]", nil},
+		"images":                  {"ECR::Repository", "X: 1", "LifecyclePolicy: {LifecyclePolicyText: x}", []string{"it may delete images"}},
+		"a vault's lock":          {"Backup::BackupVault", "LockConfiguration: {MinRetentionDays: 7}", "LockConfiguration: {MinRetentionDays: 1}", []string{"may be deleted sooner"}},
+		"a weaker lock":           {"S3::Bucket", lock("Mode: COMPLIANCE, Days: 365"), lock("Mode: GOVERNANCE, Days: 1"), []string{"locked for 1 day only (now: 365 days)", "from COMPLIANCE to GOVERNANCE: who may bypass it"}},
+		"a year is as long":       {"S3::Bucket", lock("Mode: COMPLIANCE, Days: 365"), lock("Mode: COMPLIANCE, Years: 1"), nil},
+		"a stronger lock":         {"S3::Bucket", lock("Mode: GOVERNANCE, Days: 30"), lock("Mode: COMPLIANCE, Days: 31"), nil},
+		"no lock":                 {"S3::Bucket", lock("Mode: GOVERNANCE, Days: 30"), "X: 1", []string{"S3 can't take Object Lock off", "no longer be locked (now: for 30 days in the mode GOVERNANCE)"}},
+		"a lock, who knows":       {"S3::Bucket", lock("Mode: COMPLIANCE, Days: 30"), lock("Mode: COMPLIANCE, Days: !ImportValue d"), []string{"is not known before"}},
+		"a first lock":            {"S3::Bucket", "X: 1", lock("Mode: GOVERNANCE, Days: 30"), nil},
+		"opened":                  {"S3::Bucket", "AccessControl: Private", "AccessControl: PublicReadWrite", []string{`from "Private" to "PublicReadWrite": others`}},
+		"another's key":           {"S3::Bucket", "X: 1", key("'arn:aws:kms:us-east-1:999999999999:key/k'"), []string{"without it nobody can read that"}},
+		"the stack's key":         {"S3::Bucket", "X: 1", key("!GetAtt K.Arn"), nil},
+	} {
+		with := func(properties string) string {
+			return "Resources: {A: {Type: 'AWS::" + test.kind + "', Properties: {" + properties + "}}, K: {Type: 'AWS::KMS::Key'}}"
+		}
+		p := judge(t, with(test.old), with(test.new), nil)
+		text := p.text(t)
+		if strings.Count(text, "look at this: ") != len(test.want) || (len(p.Risky()) > 0) != (test.want != nil) || len(p.Dangers()) > 0 {
+			t.Errorf("%s: want %d to look at in\n%s", name, len(test.want), text)
+		}
+		for _, want := range test.want {
+			if !strings.Contains(text, want) {
+				t.Errorf("%s: want %q in\n%s", name, want, text)
+			}
+		}
+	}
+}
+
+// TestSettingsOutside: a setting whose value no template has is looked at where
+// CloudFormation says that it changes.
+func TestSettingsOutside(t *testing.T) {
+	tmpl, err := ParseTemplate([]byte("Resources: {L: {Type: 'AWS::Logs::LogGroup', Properties: {RetentionInDays: !ImportValue d}}}"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for property, want := range map[string]int{"RetentionInDays": 1, "Tags": 0} {
+		d := compare(newSide(Side{Template: tmpl}, nil), newSide(Side{Template: tmpl}, nil))
+		d.merge([]types.ResourceChange{{
+			Action: types.ChangeActionModify, LogicalResourceId: aws.String("L"), ResourceType: aws.String("AWS::Logs::LogGroup"), Replacement: types.ReplacementFalse,
+			Details: []types.ResourceChangeDetail{{Target: &types.ResourceTargetDefinition{Attribute: types.ResourceAttributeProperties, Name: &property}}},
+		}})
+		if n := len(d.changes["L"].Risks); n != want {
+			t.Errorf("%s: %d to look at", property, n)
+		}
+	}
+}
+
+// TestUserGoes: that a user's access keys end is said.
+func TestUserGoes(t *testing.T) {
+	p := judge(t, "Resources: {U: {Type: 'AWS::IAM::User'}, Q: {Type: 'AWS::SQS::Queue'}}", "Resources: {Q: {Type: 'AWS::SQS::Queue'}}", nil)
+	if len(p.Risky()) != 1 || len(p.Dangers()) != 0 {
+		t.Errorf("%s", p.text(t))
+	}
+}
