@@ -116,10 +116,12 @@ func (b *Bucket) versions(ctx context.Context, s storage.Storage, now time.Time,
 	return nil
 }
 
-// sort says what each object is.
+// sort says what each object is. Of a key the one that is there comes first, and
+// then those before it as the storage tells them, the newest first. Their times are no
+// order: that of an object in parts is when its upload began, on some servers when it
+// ended, and some say of an older version when it became one.
 func (b *Bucket) sort(history map[string][]Object) {
 	for key, list := range history {
-		slices.SortStableFunc(list, func(a, b Object) int { return b.Modified.Compare(a.Modified) })
 		k, ok := ParseKey(b.Name, key)
 		if !ok {
 			continue
@@ -137,16 +139,11 @@ func (b *Bucket) sort(history map[string][]Object) {
 			b.plain(list, nil)
 		}
 	}
-	byKey := func(x, y *Tarball) int {
-		if c := strings.Compare(x.Body.Key, y.Body.Key); c != 0 {
-			return c
-		}
-		return y.Body.Modified.Compare(x.Body.Modified)
-	}
+	byKey := func(x, y *Tarball) int { return strings.Compare(x.Body.Key, y.Body.Key) }
 	slices.SortFunc(b.Archives, byKey)
-	slices.SortFunc(b.Older, byKey)
+	slices.SortStableFunc(b.Older, byKey)
 	for _, list := range [][]Object{b.Files, b.Orphans, b.Kept} {
-		slices.SortFunc(list, func(x, y Object) int { return strings.Compare(x.Key, y.Key) })
+		slices.SortStableFunc(list, func(x, y Object) int { return strings.Compare(x.Key, y.Key) })
 	}
 }
 
@@ -268,7 +265,14 @@ func (a *Tarball) Names(ctx context.Context, s storage.Storage) iter.Seq2[string
 			return
 		}
 		defer r.Close()
-		Names(r)(yield)
+		for name, err := range Names(r) {
+			if err != nil {
+				err = fmt.Errorf("%s: %w", a.List.Key, err)
+			}
+			if !yield(name, err) || err != nil {
+				return
+			}
+		}
 	}
 }
 
