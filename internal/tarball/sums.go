@@ -11,6 +11,8 @@ import (
 	"io"
 	"iter"
 	"strings"
+
+	"github.com/tarn-backup/tarn"
 )
 
 // MD5 is the MD5 of a file's content, or of the lines of a Hasher.
@@ -138,7 +140,11 @@ func Names(r io.Reader) iter.Seq2[string, error] {
 				return
 			}
 		}
-		if err := s.Err(); err != nil {
+		err := s.Err()
+		if errors.Is(err, bufio.ErrTooLong) {
+			err = fmt.Errorf("%w: it has a line of more than %d bytes, which is no name of a file", tarn.ErrDamaged, maxName)
+		}
+		if err != nil {
 			yield("", fmt.Errorf("reading the list of files: %w", err))
 		}
 	}
