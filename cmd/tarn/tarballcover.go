@@ -24,6 +24,8 @@ type coverDoc struct {
 	// Free is from when on the tarball can be deleted at no further cost.
 	Free string `json:"free_from"`
 	Why  string `json:"why,omitempty"`
+	// By are newer tarballs of another split depth.
+	By []string `json:"superseded_by,omitempty"`
 }
 
 // covering compares tarballs with a folder, and with what a backup of it has.
@@ -32,6 +34,7 @@ type covering struct {
 	view   *tarballView
 	path   string // absolute
 	walked *tarball.Walked
+	newer  map[*tarball.Tarball]*tarball.Superseded
 }
 
 // coveredBy says what of the tarballs a folder still has, and `tarn backup` of it
@@ -64,6 +67,9 @@ func (g *globals) coveredBy(ctx context.Context, v *tarballView, source string) 
 		} else {
 			g.say("%s: not covered: %s", printable(d.Tarball), d.Why)
 		}
+		if !d.Covered && len(d.By) > 0 {
+			g.say("%s: is of another split depth, and %s newer files", printable(d.Tarball), few(d.By, "has", "have"))
+		}
 	}
 	return g.reportCovered(v, source, covered, owed)
 }
@@ -87,7 +93,8 @@ func (g *globals) newCovering(ctx context.Context, v *tarballView, source string
 	if err != nil {
 		return nil, fmt.Errorf("walking %s: %w", source, err)
 	}
-	return &covering{globals: g, view: v, path: path, walked: walked}, nil
+	newer, err := tarball.Supersede(ctx, v.s, v.Archives, v.Archives)
+	return &covering{globals: g, view: v, path: path, walked: walked, newer: newer}, err
 }
 
 func (g *globals) reportCovered(v *tarballView, source string, covered int, owed price.Usage) error {
@@ -126,6 +133,9 @@ func (c *covering) cover(ctx context.Context, t *tarball.Tarball) (d coverDoc, e
 	d = coverDoc{Type: "cover", Tarball: t.Title(), Size: t.Body.Size, Free: t.Body.Modified.Local().Format("2006-01-02")}
 	if v.prices != nil {
 		d.Free = t.Body.Free(v.prices.Classes[t.Body.Class].MinimumDays).Local().Format("2006-01-02")
+	}
+	if n := c.newer[t]; n != nil {
+		d.By = titles(n.By)
 	}
 	folders := []string{c.path}
 	if t.Key.Dir == filepath.Base(c.path) && !t.Key.OwnFiles {

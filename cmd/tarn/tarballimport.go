@@ -110,6 +110,9 @@ const (
 
 func (im *importing) run(ctx context.Context) error {
 	all, err := im.view.choose(".", "")
+	if err == nil {
+		all, err = im.newest(ctx, im.view, all)
+	}
 	if err != nil {
 		return err
 	}
@@ -276,7 +279,7 @@ func (im *importing) unpack(ctx context.Context, c chosen, dir string) error {
 		_, err = tarball.RestorePlain(ctx, im.view.s, c.Object, tarballTarget{target}, progress)
 	} else {
 		found, err = tarball.Restoring{
-			Storage: im.view.s, Tarball: c.tarball, Target: tarballTarget{target}, Overwrite: tarball.Always, Now: im.now, Progress: progress,
+			Storage: im.view.s, Tarball: c.tarball, Newer: c.newer, Target: tarballTarget{target}, Overwrite: tarball.Always, Now: im.now, Progress: progress,
 			Problem: func(path string, err error) {
 				problems++
 				problem(path, err)

@@ -40,8 +40,12 @@ type tarballDoc struct {
 	Versions int    `json:"versions"` // that the bucket keeps, with the one that is there
 	Kept     int64  `json:"kept_bytes"`
 	Beside   string `json:"beside"` // "" if its .md5 and .txt are there and its own
-	month    price.Usage
-	Month    *price.Money `json:"month"`
+	// By are newer tarballs of another split depth that have files of it, and Left is how
+	// many of its files none of them covers; -1 if nobody knows.
+	By    []string `json:"superseded_by,omitempty"`
+	Left  *int64   `json:"left,omitempty"`
+	month price.Usage
+	Month *price.Money `json:"month"`
 }
 
 func (g *globals) tarballList(ctx context.Context, at *tarballPlace, versions bool) error {
@@ -58,6 +62,9 @@ func (g *globals) tarballList(ctx context.Context, at *tarballPlace, versions bo
 	}
 	total, err := v.months(docs)
 	if err != nil {
+		return err
+	}
+	if err := v.markSuperseded(ctx, docs); err != nil {
 		return err
 	}
 	unfinished, err := tarball.Unfinished(ctx, v.s, at.name)
@@ -83,7 +90,7 @@ func (g *globals) tarballList(ctx context.Context, at *tarballPlace, versions bo
 		return err
 	}
 	g.sayUnfinished(unfinished)
-	return nil
+	return g.saySupersededCost(v, docs)
 }
 
 // sayUnfinished says which uploads have not ended, and what ends them.
@@ -318,6 +325,13 @@ func (d *tarballDoc) cells(versions bool) []string {
 	}
 	if d.Beside != "" {
 		state += " (" + d.Beside + ")"
+	}
+	if d.Left != nil {
+		state += " (superseded"
+		if *d.Left != 0 {
+			state += " in part"
+		}
+		state += " by " + strings.TrimSpace(few(d.By, "", "")) + ")"
 	}
 	if !d.Modified.IsZero() {
 		stored = formatTime(d.Modified)

@@ -32,13 +32,19 @@ func (g *globals) tarballLs(ctx context.Context, at *tarballPlace, args []string
 	if err != nil {
 		return err
 	}
+	several := len(list) > 1
+	if several {
+		if list, _, err = v.superseded(ctx, list); err != nil {
+			return err
+		}
+	}
 	paths, err := tarballPaths(list, args)
 	if err != nil {
 		return err
 	}
 	found := make([]bool, len(paths))
 	for _, c := range list {
-		if err := g.lsOne(ctx, v, c, paths, found, len(list) > 1); err != nil {
+		if err := g.lsOne(ctx, v, c, paths, found, several); err != nil {
 			return err
 		}
 	}
@@ -75,6 +81,9 @@ func (g *globals) lsOne(ctx context.Context, v *tarballView, c chosen, paths []s
 	for name, err := range c.tarball.Names(ctx, v.s) {
 		if err != nil {
 			return err
+		}
+		if c.newer.Covers(c.tarball.Place(name), false) {
+			continue
 		}
 		want := len(paths) == 0
 		for i, p := range paths {

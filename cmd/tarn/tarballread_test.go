@@ -38,20 +38,26 @@ var scriptFiles = map[string]map[string]string{
 	"photos": {"1": strings.Repeat("photo", 30000), "2": "small\n"},
 }
 
-// newTarballPerson has a backup "disk" in a bucket of a server, made by the script's
-// pipeline at a split depth of 1, from what lies in src.
-func newTarballPerson(t *testing.T, at storagetest.Endpoint, class tarn.Class) *tarballPerson {
+// newEmptyPerson has a bucket of a server, and no backup.
+func newEmptyPerson(t *testing.T, at storagetest.Endpoint) *tarballPerson {
 	t.Helper()
-	programs(t, "bash", "tar", "parallel", "md5sum", "xargs")
 	p := &tarballPerson{coldPerson: &coldPerson{person: newPerson(t)}}
 	p.env = append(p.env, "AWS_EC2_METADATA_DISABLED=true", "AWS_ENDPOINT_URL_S3="+at.URL, "AWS_CONFIG_FILE="+os.DevNull,
 		"AWS_SHARED_CREDENTIALS_FILE="+os.DevNull, "AWS_REGION=us-east-1", "AWS_ACCESS_KEY_ID="+at.AccessKey, "AWS_SECRET_ACCESS_KEY="+at.SecretKey,
 		"TARN_PRICES=aws/us-east-1")
 	var err error
-	p.s, err = s3.Open(t.Context(), s3.Config{Bucket: at.Bucket, Endpoint: at.URL, Region: at.Region, AccessKey: at.AccessKey, SecretKey: at.SecretKey})
-	if err != nil {
+	if p.s, err = s3.Open(t.Context(), s3.Config{Bucket: at.Bucket, Endpoint: at.URL, Region: at.Region, AccessKey: at.AccessKey, SecretKey: at.SecretKey}); err != nil {
 		t.Fatal(err)
 	}
+	return p
+}
+
+// newTarballPerson has a backup "disk" in a bucket of a server, made by the script's
+// pipeline at a split depth of 1, from what lies in src.
+func newTarballPerson(t *testing.T, at storagetest.Endpoint, class tarn.Class) *tarballPerson {
+	t.Helper()
+	programs(t, "bash", "tar", "parallel", "md5sum", "xargs")
+	p := newEmptyPerson(t, at)
 	for split, list := range scriptFiles {
 		dir := p.path("src", split)
 		if split == "_files" {

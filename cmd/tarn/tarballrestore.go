@@ -28,7 +28,8 @@ func newTarballRestore(g *globals, at *tarballPlace) *cobra.Command {
 		Use:   "restore TARBALL [PATH]...",
 		Short: "Get files back out of tarballs",
 		Long: `restore reads TARBALL from its beginning to its end and writes its files to DIR, each where it was below the backed up folder. TARBALL is
-named as in list; a folder of them or . means several. PATHs are files and folders in one tarball, as ls prints them. It restores what the
+named as in list; a folder of them (with a slash at its end where a tarball has that name, too) or . means several. Where runs at other split
+depths have left tarballs of the same files, several are restored so that each file comes from the newest that covers it. PATHs are files and folders in one tarball, as ls prints them. It restores what the
 script made by several tars in one .tar.gz whole, and never writes outside of DIR.
 
 A tarball has no hash of each file, but one over all of them (.md5): read to its end, restore says whether every file is what was
@@ -100,6 +101,14 @@ func (g *globals) tarballRestore(ctx context.Context, at *tarballPlace, f tarbal
 		return err
 	}
 	paths, err := tarballPaths(list, args)
+	if err != nil {
+		return err
+	}
+	if len(list) == 1 {
+		err = g.sayOlder(ctx, v, list[0])
+	} else {
+		list, err = g.newest(ctx, v, list)
+	}
 	if err != nil {
 		return err
 	}
@@ -193,7 +202,7 @@ func (r *tarballRestoring) one(ctx context.Context, c chosen) error {
 	read := new(atomic.Int64)
 	bar = r.readingBar(c, read)
 	res, err := tarball.Restoring{
-		Storage: r.view.s, Tarball: c.tarball, Paths: r.paths, Target: tarballTarget{r.target}, Overwrite: tarball.Overwrite(r.f.overwrite),
+		Storage: r.view.s, Tarball: c.tarball, Paths: r.paths, Newer: c.newer, Target: tarballTarget{r.target}, Overwrite: tarball.Overwrite(r.f.overwrite),
 		Quick: r.f.quick, Now: r.now, Progress: func(n int64) { read.Add(n) },
 		Problem: func(path string, err error) {
 			r.sum.problems++

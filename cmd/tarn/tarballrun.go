@@ -128,6 +128,9 @@ func (g *globals) tarball(ctx context.Context, at *tarballPlace, f *tarballFlags
 	if err != nil {
 		return err
 	}
+	if err := g.reportStale(m, res.Stale); err != nil {
+		return err
+	}
 	g.reportTarball(f.dryRun, m, cost, res)
 	return f.maxCost.outcome(cost, f.dryRun, res.Problems > 0)
 }
@@ -235,6 +238,8 @@ func tarballText(e tarball.Event) string {
 		return fmt.Sprintf("🟩 File %s uploaded (%s)", key, formatBytes(e.Bytes))
 	case tarball.Mended:
 		return "🟨 File " + key + " already exists with the same content hash; its list of files was missing, or cold, and is there now"
+	case tarball.Confirmed:
+		return "🟨 File " + key + " already exists with the same content hash; its list was stored again, as one of another split depth was newer"
 	case tarball.Failed:
 		return "🟥 File " + key + " not uploaded"
 	}
@@ -245,7 +250,7 @@ func tarballText(e tarball.Event) string {
 func (g *globals) printTarballEvent(e tarball.Event) {
 	what, ok := map[tarball.EventKind]string{
 		tarball.Skipped: "skipped", tarball.Empty: "empty", tarball.Unchanged: "unchanged", tarball.Uploading: "uploading",
-		tarball.Uploaded: "uploaded", tarball.Mended: "mended", tarball.Failed: "failed",
+		tarball.Uploaded: "uploaded", tarball.Mended: "mended", tarball.Confirmed: "confirmed", tarball.Failed: "failed",
 		tarball.Unknown: "again",
 	}[e.Kind]
 	if !ok {

@@ -58,6 +58,9 @@ func (g *globals) tarballThaw(ctx context.Context, at *tarballPlace, f thawFlags
 	var list []chosen
 	for _, arg := range args {
 		more, err := v.choose(arg, version)
+		if err == nil && !status {
+			more, err = g.newest(ctx, v, more)
+		}
 		if err != nil {
 			return err
 		}

@@ -65,8 +65,9 @@ func (v *tarballView) look() error {
 // chosen is something of a backup that a command works on.
 type chosen struct {
 	*tarball.Object
-	tarball *tarball.Tarball // nil if it is a single file, or
-	side    bool             // one of the objects beside an archive, which has gone cold
+	tarball *tarball.Tarball    // nil if it is a single file, or
+	side    bool                // one of the objects beside an archive, which has gone cold
+	newer   *tarball.Superseded // nil, or what other tarballs that were chosen have of its files
 }
 
 // withCold adds what lies beside tarballs and has gone cold.
@@ -88,7 +89,8 @@ func coldSides(title string) string {
 	return fmt.Sprintf("Let no lifecycle rule move .md5 and .txt. `tarn tarball thaw %s` asks for copies that can be read, and the next `tarn tarball` stores them in STANDARD again.", title)
 }
 
-// choose finds what the user names: one tarball, a folder of them, or . for all.
+// choose finds what the user names: one tarball, a folder of them, or . for all. With
+// a slash at its end it is a folder, with a tarball of that name.
 // With a version it is that of one tarball.
 func (v *tarballView) choose(name, version string) ([]chosen, error) {
 	title := strings.Trim(strings.TrimSuffix(strings.TrimPrefix(name, v.at.name+"/"), tarball.Suffix), "/")
@@ -109,10 +111,12 @@ func (v *tarballView) choose(name, version string) ([]chosen, error) {
 		}
 		return list, nil
 	}
-	if add(v.Archives, one); len(list) > 0 {
-		return list, nil
+	if !strings.HasSuffix(name, "/") {
+		if add(v.Archives, one); len(list) > 0 {
+			return list, nil
+		}
 	}
-	below := func(title_ string) bool { return title == "." || strings.HasPrefix(title_, title+"/") }
+	below := func(t string) bool { return title == "." || tarn.Within(t, title) }
 	add(v.Archives, func(t *tarball.Tarball) bool { return below(t.Title()) })
 	for i := range v.Files {
 		if rest := strings.TrimPrefix(v.Files[i].Key, v.at.name+"/"); rest == strings.Trim(name, "/") || below(rest) {
@@ -137,7 +141,7 @@ func (v *tarballView) current(list []chosen) []chosen {
 	for i, c := range list {
 		for _, t := range slices.Concat(v.Archives, v.Older) {
 			if t.Body.Key == c.Key && t.Body.Version == c.Version && t.Body.Modified.Equal(c.Modified) {
-				list[i] = chosen{Object: &t.Body, tarball: t}
+				list[i] = chosen{Object: &t.Body, tarball: t, newer: c.newer}
 			}
 		}
 		for j := range v.Files {

@@ -284,15 +284,16 @@ func (a *Tarball) Title() string {
 
 // Place is where a member of the archive belongs, relative to the folder that
 // was backed up; for the one archive of a split depth of 0, to the folder above it, unless
-// the path was given as . or .., which is no name to restore to.
+// the path was given as . or ..
 func (a *Tarball) Place(member string) string {
-	switch {
-	case a.Key.Dir == "", a.Key.Dir == ".", a.Key.Dir == "..":
+	switch folder := a.Key.folder(); {
+	case folder == "":
 		return member
 	case member == "":
-		return a.Key.Dir
+		return folder
+	default:
+		return folder + "/" + member
 	}
-	return a.Key.Dir + "/" + member
 }
 
 // Unfinished are the uploads of a backup that have not ended: those of runs under

@@ -18,6 +18,7 @@ const (
 	Uploading                  // its archive is made and uploaded, or would be
 	Uploaded                   // the archive, its hash and its list are there
 	Mended                     // its archive is there, and so is again what lies beside it
+	Confirmed                  // as Unchanged, and its list is stored again since one of another split depth was newer
 	Failed                     // there is no new archive of it
 )
 

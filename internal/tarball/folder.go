@@ -31,6 +31,7 @@ type run struct {
 	base   string // the last name of the path as it was given
 	source *scan.Source
 	there  map[string]storage.Object // the objects of the backup, when it began
+	shelf  shelf                     // the archives of those
 	work   chan *item                // what readers are to read
 	opened atomic.Int64              // files that were read
 
@@ -50,6 +51,7 @@ func (r *run) folder(ctx context.Context) (err error) {
 	if r.there, err = r.list(ctx); err != nil {
 		return err
 	}
+	r.shelf = r.archivesThere()
 	defer r.startReaders()()
 	ctx, cancel := context.WithCancel(ctx)
 	var counting sync.WaitGroup
@@ -98,6 +100,7 @@ func (r *run) archives(ctx context.Context) error {
 	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(sideBySide)
 	skipped := ""
+	var made []shelved
 	for sp, err := range r.source.Splits(gctx) {
 		if err != nil {
 			break // that of gctx: the group says why, or ctx does
@@ -111,11 +114,13 @@ func (r *run) archives(ctx context.Context) error {
 			continue
 		}
 		j := r.newJob(sp, rel)
+		made = append(made, shelved{key: j.key, folder: j.key.folder()})
 		g.Go(func() error { return j.do(gctx) })
 	}
 	if err := g.Wait(); err != nil {
 		return err
 	}
+	r.res.Stale = r.stale(newShelf(made))
 	return ctx.Err()
 }
 

@@ -61,6 +61,15 @@ func (k Key) String() string {
 	return at + Suffix + [...]string{"", SumSuffix, ListSuffix}[k.Kind]
 }
 
+// folder is where the members of an archive belong, relative to the folder that was
+// backed up; "" is that itself. A path that was given as . or .. is no name to restore to.
+func (k Key) folder() string {
+	if k.Dir == "." || k.Dir == ".." {
+		return ""
+	}
+	return k.Dir
+}
+
 // Of returns the key of another object of the same archive.
 func (k Key) Of(kind Kind) Key {
 	k.Kind = kind

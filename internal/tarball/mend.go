@@ -19,8 +19,16 @@ func (j *job) mend(ctx context.Context, known MD5) error {
 	sum, list := j.there[j.key.Of(Sum).String()], j.there[j.key.Of(List).String()]
 	cooled := sum.Class.Cold() // and thawed, or it would not be known
 	listed := !list.Class.Cold() && !list.Modified.Before(sum.Modified) && list.Size == max(j.listed.lines, 1)
-	if !cooled && listed || j.DryRun {
+	if j.DryRun {
 		j.event(Event{Kind: Unchanged})
+		return nil
+	}
+	if !cooled && listed {
+		confirmed, err := j.confirm(ctx)
+		if err != nil {
+			return err
+		}
+		j.event(Event{Kind: map[bool]EventKind{false: Unchanged, true: Confirmed}[confirmed]})
 		return nil
 	}
 	if cooled {

@@ -49,7 +49,9 @@ type Restoring struct {
 	Storage storage.Storage
 	Tarball *Tarball
 	// Paths are the members that are wanted, and all below them; none means everything.
-	Paths     []string
+	Paths []string
+	// Newer, if set, says what is left to newer archives.
+	Newer     *Superseded
 	Target    Target
 	Overwrite Overwrite
 	// Quick ends the reading when all Paths that are files have been written. What
@@ -65,6 +67,7 @@ type Restored struct {
 	*Findings
 	Written, WrittenBytes int64 // regular files
 	Same, Left            int64
+	Covered               int64    // members that are left to newer archives
 	Unfound               []string // Paths that the archive does not have
 }
 
@@ -134,6 +137,10 @@ func (w *restoring) member(m *Member, content io.Reader) error {
 	e := m.Entry
 	e.Path = w.Tarball.Place(m.Name)
 	if !w.wanted(m.Name, e.Type == tarn.TypeFile) {
+		return nil
+	}
+	if w.Newer.Covers(e.Path, e.Type == tarn.TypeDir) {
+		w.res.Covered++
 		return nil
 	}
 	if e.Path == "" {

@@ -61,7 +61,9 @@ type Result struct {
 	Failed       int    // archives that could not be made; what is there of them stays
 	Problems     int    // files and archives that were reported
 	Mended       int    // archives beside which something was missing, or cold, that is there now
-	Duration     time.Duration
+	// Stale are archives of the same files that runs at other split depths have left.
+	Stale    []Stale
+	Duration time.Duration
 }
 
 // Stored is the sum of the sizes of Made.

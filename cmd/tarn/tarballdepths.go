@@ -1,0 +1,205 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/tarn-backup/tarn/internal/price"
+	"github.com/tarn-backup/tarn/internal/tarball"
+)
+
+// superseded finds, of what was chosen, the tarballs that runs at another split depth
+// have left, for whose files newer ones were chosen, too. It leaves out those of which
+// nothing is left.
+func (v *tarballView) superseded(ctx context.Context, list []chosen) (left, out []chosen, err error) {
+	var tarballs []*tarball.Tarball
+	for _, c := range list {
+		if c.tarball != nil {
+			tarballs = append(tarballs, c.tarball)
+		}
+	}
+	newer, err := tarball.Supersede(ctx, v.s, tarballs, tarballs)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, c := range list {
+		if c.newer = newer[c.tarball]; c.newer != nil && c.newer.Left == 0 {
+			out = append(out, c)
+			continue
+		}
+		left = append(left, c)
+	}
+	return left, out, nil
+}
+
+// newest is superseded, and says what is left out.
+func (g *globals) newest(ctx context.Context, v *tarballView, list []chosen) ([]chosen, error) {
+	if len(list) < 2 {
+		return list, nil
+	}
+	left, out, err := v.superseded(ctx, list)
+	if err != nil {
+		return nil, err
+	}
+	for _, c := range append(out, left...) {
+		if c.newer == nil {
+			continue
+		}
+		if err := g.saySuperseded(c); err != nil {
+			return nil, err
+		}
+	}
+	return left, nil
+}
+
+func (g *globals) saySuperseded(c chosen) error {
+	n, name := c.newer, printable(c.tarball.Title())
+	if g.json {
+		return g.printJSON(map[string]any{
+			"type": "superseded", "tarball": c.tarball.Title(), "by": titles(n.By), "files": n.Files, "left": n.Left, "gone": n.Gone,
+		})
+	}
+	what := "left out"
+	switch {
+	case n.Left > 0:
+		what = fmt.Sprintf("only %d of its %s", n.Left, formatCount(n.Files, "file", "files"))
+	case n.Left < 0:
+		what = "only what newer ones do not cover"
+	}
+	missing := ""
+	if n.Gone > 0 {
+		missing = fmt.Sprintf("; %d of its %s not in those, being deleted since or unreadable then", n.Gone, areFiles(n.Files))
+	}
+	g.say("%s: %s: it is of %s and another split depth, and newer is what %s%s. Alone, as `restore %s`, it is restored whole",
+		name, what, formatTime(c.Modified), few(titles(n.By), "has", "have"), missing, name)
+	return nil
+}
+
+// sayOlder says of the one tarball that was named that newer ones have files of it.
+func (g *globals) sayOlder(ctx context.Context, v *tarballView, c chosen) error {
+	if c.tarball == nil || !c.Latest {
+		return nil
+	}
+	newer, err := tarball.Supersede(ctx, v.s, []*tarball.Tarball{c.tarball}, v.Archives)
+	if err != nil || newer[c.tarball] == nil {
+		return err
+	}
+	by := titles(newer[c.tarball].By)
+	if g.json {
+		return g.printJSON(map[string]any{"type": "stale", "tarball": c.tarball.Title(), "by": by})
+	}
+	g.say("note: %s is of %s and another split depth: %s newer files. `.` takes each file from the newest, as does a folder of tarballs with a slash at its end",
+		printable(c.tarball.Title()), formatTime(c.Modified), few(by, "has", "have"))
+	return nil
+}
+
+func titles(list []*tarball.Tarball) (names []string) {
+	for _, t := range list {
+		names = append(names, t.Title())
+	}
+	return names
+}
+
+// fewNames is how many names a line has.
+const fewNames = 4
+
+// few names the first few of several, and says what one or all of them do.
+func few(names []string, one, all string) string {
+	shown := make([]string, 0, fewNames)
+	for _, name := range names[:min(len(names), fewNames)] {
+		shown = append(shown, printable(name))
+	}
+	text := strings.Join(shown, ", ")
+	if n := len(names) - len(shown); n > 0 {
+		text += fmt.Sprintf(" and %d more", n)
+	}
+	if len(names) == 1 {
+		return text + " " + one
+	}
+	return text + " " + all
+}
+
+// markSuperseded says in the lines of a list which tarballs newer ones supersede.
+func (v *tarballView) markSuperseded(ctx context.Context, docs []*tarballDoc) error {
+	newer, err := tarball.Supersede(ctx, v.s, v.Archives, v.Archives)
+	if err != nil {
+		return err
+	}
+	byKey := map[string]*tarball.Superseded{}
+	for t, n := range newer {
+		byKey[t.Body.Key] = n
+	}
+	for _, d := range docs {
+		if n := byKey[d.Key]; n != nil && d.Type == "tarball" && d.Latest {
+			d.By, d.Left = titles(n.By), &n.Left
+		}
+	}
+	return nil
+}
+
+// saySupersededCost says what the superseded tarballs of a list cost.
+func (g *globals) saySupersededCost(v *tarballView, docs []*tarballDoc) error {
+	var n, size int64
+	var month price.Usage
+	for _, d := range docs {
+		if len(d.By) > 0 {
+			n++
+			size += d.Size
+			month.Add(d.month)
+		}
+	}
+	if n == 0 {
+		return nil
+	}
+	cost, err := v.money.ofMonth(month)
+	if err != nil {
+		return err
+	}
+	g.say("note: %s of another split depth, and newer ones have files of theirs: %s%s. Nothing deletes them; `restore` takes each file from the newest",
+		areTarballs(n), formatBytes(size), cost)
+	return nil
+}
+
+// ofMonth is a text that says what is stored costs; "" if nobody knows the prices.
+func (m *money) ofMonth(u price.Usage) (string, error) {
+	if m.prices == nil {
+		return "", nil
+	}
+	b, err := m.prices.Bill(u, 0)
+	if err != nil {
+		return "", err
+	}
+	return fmt.Sprintf(", %s a month", b.Total), nil
+}
+
+// reportStale says which archives a run at another split depth has left.
+func (g *globals) reportStale(m *money, list []tarball.Stale) error {
+	if len(list) == 0 {
+		return nil
+	}
+	var names []string
+	var size int64
+	var month price.Usage
+	for _, a := range list {
+		names = append(names, a.Key)
+		size += a.Size
+		if g.json {
+			if err := g.printJSON(map[string]any{"type": "stale", "key": a.Key, "class": a.Class, "size": a.Size, "modified": a.Modified}); err != nil {
+				return err
+			}
+		}
+		if m.prices != nil {
+			if err := m.prices.Store(&month, a.Class, 1, a.Size, price.Month); err != nil {
+				return err
+			}
+		}
+	}
+	cost, err := m.ofMonth(month)
+	if err != nil || g.json {
+		return err
+	}
+	g.say("note: of another split depth %s files of this folder, too: they stay as they are (%s%s), and get stale. Nothing deletes them; `tarn tarball list` marks them",
+		few(names, "has", "have"), formatBytes(size), cost)
+	return nil
+}

@@ -1,0 +1,78 @@
+package main
+
+import (
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/tarn-backup/tarn/internal/e2e"
+)
+
+// newDepthsPerson has a bucket without a backup, and runs one by depths.
+func newDepthsPerson(t *testing.T) (*tarballPerson, func(depth int) string) {
+	_, at := coldLab(t)
+	p := newEmptyPerson(t, at)
+	return p, func(depth int) string {
+		p.t.Helper()
+		time.Sleep(1100 * time.Millisecond) // the times of objects are whole seconds
+		return p.code(exitDone, "tarball", "-b", "tarn", "-n", "disk", "-p", "src", "--split-depth", fmt.Sprint(depth), "--storage-class", "STANDARD")
+	}
+}
+
+// After a change of the split depth the newest files come back, whatever the order of
+// keys; what is stale is named by the run, by list with its cost, and by restore.
+func TestTarballSplitDepths(t *testing.T) {
+	p, run := newDepthsPerson(t)
+	write := func(files map[string]string) {
+		for name, text := range files {
+			e2e.Write(t, filepath.Join(p.path("src"), name), []byte(text))
+		}
+	}
+	whole := func(target string, want map[string]string) {
+		t.Helper()
+		if got := e2e.ReadFiles(t, p.path(target)); !maps.Equal(got, want) {
+			t.Errorf("%s has %v, want %v", target, got, want)
+		}
+	}
+	write(map[string]string{"docs/f": "old", "docs/work/r": "old", "docs/work/gone": "g"})
+	run(2)
+	contains(t, p.tarball(exitDone, "restore", ".", "--target", "first"), "docs/work: all 2 files in it")
+	write(map[string]string{"docs/f": "newest", "docs/work/r": "newest"})
+	if err := os.Remove(p.path("src", "docs", "work", "gone")); err != nil {
+		t.Fatal(err)
+	}
+	contains(t, run(1), "of another split depth disk/docs/_files.tar.gz, disk/docs/work.tar.gz have files of this folder", "a month")
+	want := map[string]string{"docs/f": "newest", "docs/work/r": "newest"}
+	out := p.tarball(exitDone, "restore", ".", "--target", "r1")
+	contains(t, out, "docs/work: left out", "docs has; 1 of its 2 files", "docs/_files: left out")
+	whole("r1", want)
+	contains(t, p.tarball(exitDone, "list"), "(superseded by docs)", "2 tarballs are of another split depth", "a month")
+	contains(t, p.tarball(exitDone, "list", "--json"), `"superseded_by":["docs"],"left":0`)
+	contains(t, p.tarball(exitDone, "restore", "docs/work", "--target", "alone"), "note: docs/work is of ", "docs has newer files")
+	whole("alone", map[string]string{"docs/work/r": "old", "docs/work/gone": "g"})
+	contains(t, p.tarball(exitDone, "thaw", ".", "--dry-run"), "docs/work: left out")
+	if out := p.tarball(exitDone, "ls", "."); strings.Contains(out, "gone") || !strings.Contains(out, "docs/work/r") {
+		t.Errorf("ls . prints\n%s", out)
+	}
+
+	// And back: what is as it was is not uploaded, and counts as newer again.
+	write(map[string]string{"docs/f": "last"})
+	out = run(2)
+	contains(t, out, "disk/docs/_files.tar.gz uploaded", "disk/docs/work.tar.gz uploaded", "disk/docs.tar.gz has files of this folder")
+	contains(t, p.tarball(exitDone, "restore", "docs/", "--target", "r2"), "docs: left out", "docs/_files, docs/work have")
+	whole("r2", map[string]string{"docs/f": "last", "docs/work/r": "newest"})
+	contains(t, p.tarball(exitDone, "restore", "docs", "--target", "stale"), "note: docs is of ", "with a slash at its end")
+	whole("stale", want)
+
+	contains(t, p.tarball(exitProblems, "import", "disk", "--source", "src"), "docs: not covered: the content of a file", "docs: is of another split depth, and docs/_files, docs/work have newer files")
+	p.must("init", "-q", "--repo", p.path("repo"))
+	out = p.code(exitDone, "tarball", "import", "disk", "-b", "tarn", "--repo", p.path("repo"), "--yes")
+	contains(t, out, "docs: left out", "docs/work is in the repository")
+	if strings.Contains(out, "docs is in the repository") {
+		t.Errorf("what is stale was imported, too:\n%s", out)
+	}
+}
