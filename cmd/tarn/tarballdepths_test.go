@@ -76,3 +76,17 @@ func TestTarballSplitDepths(t *testing.T) {
 		t.Errorf("what is stale was imported, too:\n%s", out)
 	}
 }
+
+// One name of a file with several comes back alone.
+func TestTarballHardLink(t *testing.T) {
+	p, run := newDepthsPerson(t)
+	e2e.Write(t, p.path("src", "docs", "a"), []byte("one\n"))
+	if err := os.Link(p.path("src", "docs", "a"), p.path("src", "docs", "b")); err != nil {
+		t.Fatal(err)
+	}
+	run(1)
+	contains(t, p.tarball(exitDone, "restore", "docs", "b", "--target", "one"), "docs: is read once more, for 1 further name of files that were not written", "wrote 1 file")
+	if got := e2e.ReadFiles(t, p.path("one")); !maps.Equal(got, map[string]string{"docs/b": "one\n"}) {
+		t.Errorf("came back: %v", got)
+	}
+}

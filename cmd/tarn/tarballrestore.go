@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/md5"
 	"errors"
 	"fmt"
 	"os"
@@ -65,6 +66,14 @@ type tarballTarget struct{ *restore.Target }
 
 // Create implements tarball.Target.
 func (t tarballTarget) Create(e *tarn.Entry) (tarball.TargetFile, error) { return t.CreateUnsummed(e) }
+
+// Sum implements tarball.Target.
+func (t tarballTarget) Sum(ctx context.Context, path string) (sum tarball.MD5, err error) {
+	h := md5.New()
+	err = t.SumFile(ctx, path, h)
+	h.Sum(sum[:0])
+	return sum, err
+}
 
 // Stands implements tarball.Target.
 func (t tarballTarget) Stands(e *tarn.Entry) (there, same bool, err error) {
@@ -204,6 +213,10 @@ func (r *tarballRestoring) one(ctx context.Context, c chosen) error {
 	res, err := tarball.Restoring{
 		Storage: r.view.s, Tarball: c.tarball, Paths: r.paths, Newer: c.newer, Target: tarballTarget{r.target}, Overwrite: tarball.Overwrite(r.f.overwrite),
 		Quick: r.f.quick, Now: r.now, Progress: func(n int64) { read.Add(n) },
+		Again: func(names int) {
+			read.Store(0)
+			r.sayAgain(&bar, c, names)
+		},
 		Problem: func(path string, err error) {
 			r.sum.problems++
 			problem(path, err)
@@ -235,6 +248,15 @@ func (r *tarballRestoring) one(ctx context.Context, c chosen) error {
 	return nil
 }
 
+// sayAgain says that a tarball is read once more.
+func (r *tarballRestoring) sayAgain(bar **progress, c chosen, names int) {
+	if r.json {
+		r.printJSON(map[string]any{"type": "again", "tarball": c.tarball.Title(), "names": names})
+	} else if !r.quiet {
+		(*bar).print(r.globals, fmt.Sprintf("%s: is read once more, for %s of files that were not written", printable(c.tarball.Title()), formatCount(int64(names), "further name", "further names")))
+	}
+}
+
 // readingBar shows how far the reading of a tarball is; nil if nobody wants it.
 func (g *globals) readingBar(c chosen, read *atomic.Int64) *progress {
 	if g.quiet {
@@ -253,6 +275,9 @@ func (r *tarballRestoring) plain(ctx context.Context, c chosen) error {
 	proved, err := tarball.RestorePlain(ctx, r.view.s, c.Object, tarballTarget{r.target}, nil)
 	if ctx.Err() != nil {
 		return ctx.Err()
+	}
+	if tarball.TargetFails(err) {
+		return err
 	}
 	if err != nil {
 		r.sum.problems++

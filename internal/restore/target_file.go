@@ -196,6 +196,21 @@ var hashBuffers = sync.Pool{New: func() any { return new([256 << 10]byte) }}
 // zero if it is empty, and its size in bytes. Where size is not negative, a
 // file of another size is not read, and its hash is zero. It ends with ctx.
 func (t *Target) HashFile(ctx context.Context, path string, size int64) (sum tarn.ContentHash, found int64, err error) {
+	hash := sha256.New()
+	read, found, err := t.hashFile(ctx, path, size, hash)
+	if read && found > 0 {
+		hash.Sum(sum[:0])
+	}
+	return sum, found, err
+}
+
+// SumFile reads the regular file at path into a hash.
+func (t *Target) SumFile(ctx context.Context, path string, hash hash.Hash) error {
+	_, _, err := t.hashFile(ctx, path, -1, hash)
+	return err
+}
+
+func (t *Target) hashFile(ctx context.Context, path string, size int64, hash hash.Hash) (read bool, found int64, err error) {
 	err = t.inParent(path, false, func(d *dir, name string) error {
 		f, err := d.read(name)
 		if err != nil {
@@ -211,15 +226,12 @@ func (t *Target) HashFile(ctx context.Context, path string, size int64) (sum tar
 		}
 		buf := hashBuffers.Get().(*[256 << 10]byte)
 		defer hashBuffers.Put(buf)
-		hash := sha256.New()
 		// The wrapper also keeps io from preferring the file's own WriterTo to the buffer.
+		read = true
 		found, err = io.CopyBuffer(hash, ctxReader{ctx, f}, buf[:])
-		if found > 0 {
-			hash.Sum(sum[:0])
-		}
 		return err
 	})
-	return sum, found, t.fail("reading", path, err)
+	return read, found, t.fail("reading", path, err)
 }
 
 // ctxReader ends the reading of a file, which may be of any size, with ctx.

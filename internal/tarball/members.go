@@ -112,7 +112,8 @@ type Member struct {
 	Name string
 	// Link is the Name of the file that the member is a hard link to, "" if it
 	// is none.
-	Link string
+	Link   string
+	linked *MD5 // the content of that file, nil if it is not known
 	// Entry is the rest. Its Path is not set.
 	Entry tarn.Entry
 }

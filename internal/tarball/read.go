@@ -174,6 +174,11 @@ func (r *reading) member(m *Member, ms *Members, buf []byte) error {
 		r.found.Doubles++
 		return nil
 	}
+	if m.Link != "" && r.list != nil {
+		if sum, ok := r.list.sumOf(m.Link); ok {
+			m.linked = &sum
+		}
+	}
 	sum := md5.New()
 	content := io.TeeReader(ms, sum)
 	if r.Member != nil {
@@ -200,8 +205,13 @@ func (r *reading) note(m *Member, sum MD5) {
 		return
 	}
 	if m.Link != "" {
-		var ok bool
-		if sum, ok = r.list.sumOf(m.Link); !ok {
+		_, own := r.list.place(m.Link)
+		switch {
+		case m.linked != nil:
+			sum = *m.linked
+		case !own: // the list is wrong, as was told of that file, or the hash will not be right
+			sum = MD5{}
+		default:
 			r.Problem(m.Name, fmt.Errorf("is a further name of %q, which is not in the archive before it: %w", m.Link, tarn.ErrDamaged))
 			return
 		}

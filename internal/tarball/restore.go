@@ -3,10 +3,11 @@ package tarball
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/tarn-backup/tarn"
@@ -25,6 +26,8 @@ type Target interface {
 	// Stands says whether something stands at the path of e, and whether it is
 	// what e says by type, size and time.
 	Stands(e *tarn.Entry) (there, same bool, err error)
+	// Sum is the MD5 of the file at a path.
+	Sum(ctx context.Context, path string) (MD5, error)
 }
 
 // TargetFile is a file on its way into a Target, ended by one of Commit and Abort.
@@ -56,8 +59,11 @@ type Restoring struct {
 	Overwrite Overwrite
 	// Quick ends the reading when all Paths that are files have been written. What
 	// was written is not proved then.
-	Quick    bool
-	Problem  func(path string, err error)
+	Quick   bool
+	Problem func(path string, err error)
+	// Again, if set, is told that the archive is read once more, for so many further
+	// names of files that were not written.
+	Again    func(names int)
 	Progress func(n int64) // bytes of the archive
 	Now      func() time.Time
 }
@@ -71,10 +77,10 @@ type Restored struct {
 	Unfound               []string // Paths that the archive does not have
 }
 
-// Restore reads an archive once and writes what is wanted of it. What stands in
+// Restore reads an archive once, but for names of files that it could not know to need, and writes what is wanted of it. What stands in
 // the archive twice ends as its last copy. It goes on after a file that can't be written.
 func (r Restoring) Restore(ctx context.Context) (*Restored, error) {
-	w := &restoring{Restoring: r, res: &Restored{}, hits: make([]bool, len(r.Paths)), files: make([]bool, len(r.Paths)), dirs: map[string]bool{}}
+	w := &restoring{Restoring: r, ctx: ctx, links: newLinks(), res: &Restored{}, hits: make([]bool, len(r.Paths)), files: make([]bool, len(r.Paths)), dirs: map[string]bool{}}
 	reading := Reading{
 		Storage: r.Storage, Tarball: r.Tarball, Member: w.member, Progress: r.Progress,
 		Problem: func(member string, err error) { r.Problem(w.name(member), err) },
@@ -84,6 +90,11 @@ func (r Restoring) Restore(ctx context.Context) (*Restored, error) {
 	}
 	found, err := reading.Read(ctx)
 	w.res.Findings = found
+	if err == nil || errors.Is(err, tarn.ErrDamaged) {
+		if againErr := w.again(ctx); err == nil {
+			err = againErr
+		}
+	}
 	for i, p := range r.Paths {
 		if !w.hits[i] {
 			w.res.Unfound = append(w.res.Unfound, p)
@@ -94,6 +105,8 @@ func (r Restoring) Restore(ctx context.Context) (*Restored, error) {
 
 type restoring struct {
 	Restoring
+	ctx   context.Context
+	links links
 	res   *Restored
 	hits  []bool // of Paths
 	files []bool // Paths that are one file, which was written
@@ -150,15 +163,29 @@ func (w *restoring) member(m *Member, content io.Reader) error {
 		w.Problem(e.Path, errEscapes)
 		return nil
 	}
-	err := w.write(m, &e, content)
-	if err == nil {
-		return nil
+	if err := w.write(m, &e, content); err != nil {
+		return w.failed(e.Path, err)
+	}
+	return nil
+}
+
+// failed tells of a path that can't be written, and returns what ends the reading:
+// also what all paths after it would meet, for which a whole archive would be fetched.
+func (w *restoring) failed(path string, err error) error {
+	if TargetFails(err) {
+		return err
 	}
 	if broken, ok := errors.AsType[*contentError](err); ok {
 		return broken.err // nothing after it can be read
 	}
-	w.Problem(e.Path, err)
+	w.Problem(path, err)
 	return nil
+}
+
+// TargetFails reports whether an error is that of a target to which nothing more can
+// be written.
+func TargetFails(err error) bool {
+	return slices.ContainsFunc([]error{syscall.ENOSPC, syscall.EDQUOT, syscall.EROFS, syscall.EIO}, func(of error) bool { return errors.Is(err, of) })
 }
 
 // contentError is an error of the archive, and not of the target.
@@ -174,18 +201,13 @@ func (w *restoring) write(m *Member, e *tarn.Entry, content io.Reader) error {
 		w.dirs[e.Path] = true
 		return w.Target.Mkdir(e)
 	}
-	if m.Link == "" {
-		if keep, err := w.keeps(e); err != nil || keep {
-			return err
-		}
+	if m.Link != "" {
+		return w.link(m, e)
+	}
+	if keep, err := w.keeps(e); err != nil || keep {
+		return err
 	}
 	switch {
-	case m.Link != "":
-		if err := w.Target.Link(w.Tarball.Place(m.Link), e); err != nil {
-			return fmt.Errorf("it is a further name of %q, which has to be restored with it: %w", w.Tarball.Place(m.Link), err)
-		}
-		w.res.Written++
-		return nil
 	case e.Type == tarn.TypeSymlink:
 		return w.Target.Symlink(e)
 	case e.Type != tarn.TypeFile:
@@ -226,6 +248,7 @@ func (w *restoring) file(e *tarn.Entry, content io.Reader) error {
 	if err := f.Commit(); err != nil {
 		return err
 	}
+	w.links.add(e.Path)
 	w.res.Written++
 	w.res.WrittenBytes += e.Size
 	return nil
