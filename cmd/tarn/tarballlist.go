@@ -194,13 +194,24 @@ func (v *tarballView) others(byKey map[string]*tarballDoc, versions bool) (docs 
 		byKey[o.Key] = d
 		docs = append(docs, d)
 	}
+	kept := v.Kept
+	if !versions {
+		kept = slices.Concat(kept, v.OlderFiles)
+	} else {
+		for _, o := range v.OlderFiles {
+			d := &tarballDoc{Type: "file", Tarball: strings.TrimPrefix(o.Key, v.at.name+"/"), Files: &one, Object: o, Versions: 1}
+			d.add(v, o)
+			docs = append(docs, d)
+		}
+		slices.SortStableFunc(docs, func(a, b *tarballDoc) int { return strings.Compare(a.Key, b.Key) })
+	}
 	for _, o := range v.Orphans {
 		d := &tarballDoc{Type: "orphan", Tarball: strings.TrimPrefix(o.Key, v.at.name+"/"), Object: o, Versions: 1, Beside: "no tarball"}
 		d.add(v, o)
 		docs = append(docs, d)
 	}
 	rest := &tarballDoc{Type: "older", Tarball: "(older .md5 and .txt, deleted files)"}
-	for _, o := range v.Kept {
+	for _, o := range kept {
 		d := byKey[o.Key]
 		if d == nil {
 			d = rest

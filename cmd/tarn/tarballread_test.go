@@ -277,6 +277,48 @@ func TestTarballVersions(t *testing.T) {
 	}
 }
 
+// Single files have versions, too, and come back as they are, also one that is called
+// as an archive is.
+func TestTarballFileVersions(t *testing.T) {
+	at := storagetest.VersionedVersitygw(t)
+	p := newEmptyPerson(t, at)
+	p.keepVersions(at)
+	for _, text := range []string{"old", "newest"} {
+		for _, name := range []string{"photo.raw", "x.tar.gz"} {
+			e2e.Write(t, p.path(name), []byte(text))
+			p.code(exitDone, "tarball", "-q", "-b", "tarn", "-n", "disk", "-p", name, "--storage-class", "STANDARD")
+		}
+	}
+	older := map[string]string{}
+	for line := range strings.Lines(p.tarball(exitDone, "list", "--versions", "--json")) {
+		var d struct {
+			Type, Tarball, Version string
+			Latest                 bool
+		}
+		if err := json.Unmarshal([]byte(line), &d); err != nil {
+			t.Fatal(err)
+		}
+		if d.Type == "file" && !d.Latest {
+			older[d.Tarball] = d.Version
+		}
+	}
+	contains(t, p.tarball(exitDone, "verify", "--read"), "0 tarballs", "2 single files", "no damage found")
+	for _, name := range []string{"photo.raw", "x.tar.gz"} {
+		p.tarball(exitDone, "restore", name, "--target", "new")
+		p.tarball(exitDone, "restore", name, "--target", "old", "--version", older[name])
+		if was, is := e2e.ReadFiles(t, p.path("old"))[name], e2e.ReadFiles(t, p.path("new"))[name]; was != "old" || is != "newest" {
+			t.Errorf("%s: the older version has %q, the newer %q", name, was, is)
+		}
+	}
+	sum := func(args ...string) string {
+		lines := strings.Split(strings.TrimSpace(p.tarball(exitDone, "list", args...)), "\n")
+		return lines[len(lines)-1]
+	}
+	if all, each := sum(), sum("--versions"); all != each || !strings.Contains(all, "in older versions") {
+		t.Errorf("the sum is %q, and with each version %q", all, each)
+	}
+}
+
 // keepVersions makes the bucket keep versions.
 func (p *tarballPerson) keepVersions(at storagetest.Endpoint) {
 	p.t.Helper()

@@ -106,6 +106,11 @@ func (v *tarballView) choose(name, version string) ([]chosen, error) {
 	one := func(t *tarball.Tarball) bool { return t.Title() == title }
 	if version != "" {
 		add(slices.Concat(v.Archives, v.Older), func(t *tarball.Tarball) bool { return one(t) && t.Body.Version == version })
+		for _, o := range v.files() {
+			if v.named(o, name) && o.Version == version {
+				list = append(list, chosen{Object: o})
+			}
+		}
 		if len(list) == 0 {
 			return nil, hinted{fmt.Errorf("no version %s of %s", version, name), v.versionsHint()}
 		}
@@ -119,7 +124,7 @@ func (v *tarballView) choose(name, version string) ([]chosen, error) {
 	below := func(t string) bool { return title == "." || tarn.Within(t, title) }
 	add(v.Archives, func(t *tarball.Tarball) bool { return below(t.Title()) })
 	for i := range v.Files {
-		if rest := strings.TrimPrefix(v.Files[i].Key, v.at.name+"/"); rest == strings.Trim(name, "/") || below(rest) {
+		if v.named(&v.Files[i], name) || below(strings.TrimPrefix(v.Files[i].Key, v.at.name+"/")) {
 			list = append(list, chosen{Object: &v.Files[i]})
 		}
 	}
@@ -127,6 +132,23 @@ func (v *tarballView) choose(name, version string) ([]chosen, error) {
 		return nil, hinted{fmt.Errorf("no tarball %s in the backup %s", name, v.at.name), "`tarn tarball list` shows them; . means all."}
 	}
 	return list, nil
+}
+
+// named reports whether the user names a single file, with or without the name of the
+// backup.
+func (v *tarballView) named(o *tarball.Object, name string) bool {
+	name = strings.TrimPrefix(strings.Trim(name, "/"), "./")
+	return o.Key == name || o.Key == v.at.name+"/"+name
+}
+
+// files are all versions of single files.
+func (v *tarballView) files() (all []*tarball.Object) {
+	for _, list := range [][]tarball.Object{v.Files, v.OlderFiles} {
+		for i := range list {
+			all = append(all, &list[i])
+		}
+	}
+	return all
 }
 
 func (v *tarballView) versionsHint() string {
@@ -144,9 +166,9 @@ func (v *tarballView) current(list []chosen) []chosen {
 				list[i] = chosen{Object: &t.Body, tarball: t, newer: c.newer}
 			}
 		}
-		for j := range v.Files {
-			if v.Files[j].Key == c.Key {
-				list[i].Object = &v.Files[j]
+		for _, o := range v.files() {
+			if o.Key == c.Key && o.Version == c.Version && o.Modified.Equal(c.Modified) {
+				list[i].Object = o
 			}
 		}
 	}

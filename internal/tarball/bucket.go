@@ -46,11 +46,12 @@ type Bucket struct {
 	// Archives are those that are there, sorted by key, and Older what the bucket keeps
 	// of earlier versions, sorted by key and the newest first.
 	Archives, Older []*Tarball
-	// Files are objects that are no archives: backups of single files.
-	Files []Object
+	// Files are objects that are no archives: backups of single files. OlderFiles are
+	// what the bucket keeps of earlier versions, the newest first.
+	Files, OlderFiles []Object
 	// Orphans are .md5 and .txt of which there is no archive.
 	Orphans []Object
-	// Kept are older versions of objects that are no archives.
+	// Kept are older versions of what lies beside archives.
 	Kept []Object
 	// Unversioned is why no versions are known, nil if they are.
 	Unversioned error
@@ -81,7 +82,7 @@ func Look(ctx context.Context, s storage.Storage, name string, now time.Time) (*
 		return nil, err
 	}
 	b.sort(history)
-	return b, nil
+	return b, b.tellFiles(ctx, s)
 }
 
 // versions adds what the storage tells of versions. Of those that are there it
@@ -132,26 +133,26 @@ func (b *Bucket) sort(history map[string][]Object) {
 		case k.Kind == Archive:
 			b.archives(k, list, history)
 		case k.Kind == File:
-			b.plain(list, &b.Files)
+			b.plain(list, &b.Files, &b.OlderFiles)
 		case !archived:
-			b.plain(list, &b.Orphans)
+			b.plain(list, &b.Orphans, &b.Kept)
 		default:
-			b.plain(list, nil)
+			b.plain(list, nil, &b.Kept)
 		}
 	}
 	byKey := func(x, y *Tarball) int { return strings.Compare(x.Body.Key, y.Body.Key) }
 	slices.SortFunc(b.Archives, byKey)
 	slices.SortStableFunc(b.Older, byKey)
-	for _, list := range [][]Object{b.Files, b.Orphans, b.Kept} {
+	for _, list := range [][]Object{b.Files, b.OlderFiles, b.Orphans, b.Kept} {
 		slices.SortStableFunc(list, func(x, y Object) int { return strings.Compare(x.Key, y.Key) })
 	}
 }
 
-func (b *Bucket) plain(list []Object, there *[]Object) {
+func (b *Bucket) plain(list []Object, there, older *[]Object) {
 	for _, o := range list {
 		switch {
 		case !o.Latest:
-			b.Kept = append(b.Kept, o)
+			*older = append(*older, o)
 		case there != nil:
 			*there = append(*there, o)
 			if o.State != cold.Warm {

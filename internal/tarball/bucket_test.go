@@ -2,6 +2,7 @@ package tarball_test
 
 import (
 	"context"
+	"fmt"
 	"iter"
 	"maps"
 	"path/filepath"
@@ -96,5 +97,33 @@ func TestListOfOneLongLine(t *testing.T) {
 	_, problems, err := restored(t, tarball.Restoring{Storage: s, Tarball: a, Overwrite: tarball.Changed}, dir)
 	if err != nil || len(problems) != 1 || !strings.Contains(problems["disk/x.tar.gz"].Error(), "disk/x.tar.gz.txt") || !maps.Equal(files(t, filepath.Join(dir, "x")), src) {
 		t.Errorf("%v, %v", problems, err)
+	}
+}
+
+// A single file may be called as an archive is: what was put from a file says so.
+func TestFileCalledArchive(t *testing.T) {
+	for name, c := range map[string]struct {
+		metadata map[string]string
+		beside   bool
+		file     bool
+	}{
+		"of tarn, or of rclone in parts":  {map[string]string{"md5chksum": "x", "mtime": "1764000000.5"}, false, true},
+		"of rclone":                       {map[string]string{"mtime": fmt.Sprint(now.Add(-2 * time.Hour).Unix())}, false, true},
+		"interrupted after the archive":   {map[string]string{"mtime": fmt.Sprint(now.Add(-time.Minute).Unix())}, false, false},
+		"without metadata":                {nil, false, false},
+		"with a hash, whatever it claims": {map[string]string{"md5chksum": "x"}, true, false},
+	} {
+		s := storagetest.NewMemory()
+		s.SetNow(func() time.Time { return now })
+		if _, err := s.Put(t.Context(), "disk/x.tar.gz", strings.NewReader("content"), storage.PutOptions{Metadata: c.metadata}); err != nil {
+			t.Fatal(err)
+		}
+		if c.beside {
+			s.Plant("disk/x.tar.gz.md5", []byte("none"))
+		}
+		b, err := tarball.Look(t.Context(), s, "disk", now)
+		if err != nil || len(b.Files) == 1 != c.file || len(b.Archives) == 1 == c.file {
+			t.Errorf("%s: %+v, %v", name, b, err)
+		}
 	}
 }

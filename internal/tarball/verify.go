@@ -57,6 +57,7 @@ type Verified struct {
 // What is done about damage.
 const (
 	adviceAgain  = "Run `tarn tarball` on the folder again: it stores the archive, its hash and its list anew."
+	adviceLost   = "Run `tarn tarball` on the folder again: it stores the list anew, and no archive for that."
 	adviceOrphan = "Nothing needs it. Delete it, or put the archive back from an older version."
 	adviceCold   = "Limit the rule to keys that end in .tar.gz. `tarn tarball thaw` asks for a copy that can be read, and the next `tarn tarball` stores it in STANDARD again."
 	adviceList   = "Delete it, and run `tarn tarball` on the folder again: it stores the list anew, and no archive for that."
@@ -175,7 +176,7 @@ func (v Verifying) look(ctx context.Context, t *Tarball) (l looked, err error) {
 	case t.Sum == nil:
 		damaged(key, "its .md5 is not there", adviceAgain)
 	case t.List == nil:
-		damaged(key, "its .txt is not there: the upload was interrupted before it", adviceAgain)
+		damaged(key, "its .txt is not there: the upload was interrupted before it", adviceLost)
 	}
 	if t.Sum != nil {
 		if _, err := t.ReadSum(ctx, v.Storage); errors.Is(err, tarn.ErrDamaged) || errors.Is(err, fs.ErrNotExist) {
