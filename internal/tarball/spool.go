@@ -2,6 +2,7 @@ package tarball
 
 import (
 	"bytes"
+	"fmt"
 	"io"
 	"os"
 )
@@ -28,12 +29,15 @@ func (s *spool) add(name string) error {
 
 func (s *spool) flush() (err error) {
 	if s.file == nil {
-		if s.file, err = os.CreateTemp("", "tarn-list-*"); err != nil {
-			return err
-		}
+		s.file, err = os.CreateTemp("", "tarn-list-*")
 	}
-	_, err = s.buf.WriteTo(s.file)
-	return err
+	if err == nil {
+		_, err = s.buf.WriteTo(s.file)
+	}
+	if err != nil {
+		return fmt.Errorf("keeping the list of files in the temporary folder (TMPDIR names another): %w", err)
+	}
+	return nil
 }
 
 // reader returns the lines, which an empty list has one of, as `echo` prints it.
