@@ -173,8 +173,23 @@ func (m *money) ofMonth(u price.Usage) (string, error) {
 	return fmt.Sprintf(", %s a month", b.Total), nil
 }
 
-// reportStale says which archives a run at another split depth has left.
-func (g *globals) reportStale(m *money, list []tarball.Stale) error {
+// reportStale says which archives of the backup a run did not bring up to date.
+func (g *globals) reportStale(m *money, res *tarball.Result) error {
+	for _, left := range []struct {
+		kind, text string
+		list       []tarball.Stale
+	}{
+		{"stale", "of another split depth %s files of this folder, too: they stay as they are (%s%s), and get stale. Nothing deletes them; `tarn tarball list` marks them", res.Stale},
+		{"vanished", "%s no files in this folder any more, or are of another: they stay as they are (%s%s). Nothing deletes them, and `restore .` brings their files back", res.Vanished},
+	} {
+		if err := g.reportLeft(m, left.kind, left.text, left.list); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (g *globals) reportLeft(m *money, kind, text string, list []tarball.Stale) error {
 	if len(list) == 0 {
 		return nil
 	}
@@ -185,7 +200,7 @@ func (g *globals) reportStale(m *money, list []tarball.Stale) error {
 		names = append(names, a.Key)
 		size += a.Size
 		if g.json {
-			if err := g.printJSON(map[string]any{"type": "stale", "key": a.Key, "class": a.Class, "size": a.Size, "modified": a.Modified}); err != nil {
+			if err := g.printJSON(map[string]any{"type": kind, "key": a.Key, "class": a.Class, "size": a.Size, "modified": a.Modified}); err != nil {
 				return err
 			}
 		}
@@ -199,7 +214,6 @@ func (g *globals) reportStale(m *money, list []tarball.Stale) error {
 	if err != nil || g.json {
 		return err
 	}
-	g.say("note: of another split depth %s files of this folder, too: they stay as they are (%s%s), and get stale. Nothing deletes them; `tarn tarball list` marks them",
-		few(names, "has", "have"), formatBytes(size), cost)
+	g.say("note: "+text, few(names, "has", "have"), formatBytes(size), cost)
 	return nil
 }

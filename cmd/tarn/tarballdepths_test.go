@@ -89,4 +89,8 @@ func TestTarballHardLink(t *testing.T) {
 	if got := e2e.ReadFiles(t, p.path("one")); !maps.Equal(got, map[string]string{"docs/b": "one\n"}) {
 		t.Errorf("came back: %v", got)
 	}
+	if err := os.RemoveAll(p.path("src", "docs")); err != nil {
+		t.Fatal(err)
+	}
+	contains(t, run(1), "disk/docs.tar.gz has no files in this folder any more")
 }

@@ -128,7 +128,7 @@ func (g *globals) tarball(ctx context.Context, at *tarballPlace, f *tarballFlags
 	if err != nil {
 		return err
 	}
-	if err := g.reportStale(m, res.Stale); err != nil {
+	if err := g.reportStale(m, res); err != nil {
 		return err
 	}
 	g.reportTarball(f.dryRun, m, cost, res)

@@ -206,3 +206,16 @@ func TestSplitDepthZero(t *testing.T) {
 		t.Errorf("stale: %q, want %s", stale, whole)
 	}
 }
+
+// Archives of folders that are empty by now, or gone, are named: nothing else would say
+// that they are there.
+func TestVanished(t *testing.T) {
+	d := newDeep(t, map[string]string{"a/1": "1", "b/2": "2", "c/3": "3"})
+	d.run(1)
+	d.write(map[string]string{"a/1": "", "b": ""})
+	d.now = d.now.Add(time.Minute)
+	res, err := tarball.Run(t.Context(), tarball.Config{Storage: d.s, Name: "disk", Path: d.path, SplitDepth: 1, Class: tarn.Standard, Now: func() time.Time { return d.now }})
+	if err != nil || len(res.Stale) > 0 || len(res.Vanished) != 2 || res.Vanished[0].Key != "disk/a.tar.gz" || res.Vanished[1].Key != "disk/b.tar.gz" {
+		t.Errorf("%+v, %v", res, err)
+	}
+}

@@ -37,8 +37,9 @@ type run struct {
 
 	forgotten sync.Once // it was said that hashes are not remembered
 
-	mu  sync.Mutex // guards what follows
-	res Result
+	mu    sync.Mutex // guards what follows
+	res   Result
+	empty map[Key]bool // archives that would have no file
 }
 
 // folder backs a folder up.
@@ -120,7 +121,7 @@ func (r *run) archives(ctx context.Context) error {
 	if err := g.Wait(); err != nil {
 		return err
 	}
-	r.res.Stale = r.stale(newShelf(made))
+	r.leftOver(newShelf(made))
 	return ctx.Err()
 }
 

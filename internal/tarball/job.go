@@ -122,6 +122,7 @@ func (j *job) step(ctx context.Context) (local, err error) {
 	case j.listed.files+j.unlisted.files == 0:
 		j.mu.Lock()
 		j.res.Empty++
+		j.empty[j.key] = true
 		j.mu.Unlock()
 		j.event(Event{Kind: Empty})
 		return nil, nil

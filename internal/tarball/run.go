@@ -62,7 +62,10 @@ type Result struct {
 	Problems     int    // files and archives that were reported
 	Mended       int    // archives beside which something was missing, or cold, that is there now
 	// Stale are archives of the same files that runs at other split depths have left.
-	Stale    []Stale
+	Stale []Stale
+	// Vanished are archives for which the run came to no file: their folders are empty,
+	// or gone, or they are of another path.
+	Vanished []Stale
 	Duration time.Duration
 }
 
@@ -125,7 +128,7 @@ func newRun(ctx context.Context, cfg Config) (*run, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	return &run{Config: cfg, over: over, path: path, base: filepath.Base(cfg.Path)}, ctx.Err()
+	return &run{Config: cfg, over: over, path: path, base: filepath.Base(cfg.Path), empty: map[Key]bool{}}, ctx.Err()
 }
 
 // absolute is the path as the script makes it: what leads to the last name is

@@ -10,7 +10,7 @@ import (
 	"github.com/tarn-backup/tarn"
 )
 
-// Stale is an archive that a run at another split depth has left. The run neither
+// Stale is an archive that no run like this one brings up to date. The run neither
 // changes it nor deletes it.
 type Stale struct {
 	Key      string
@@ -38,17 +38,24 @@ func (r *run) archivesThere() shelf {
 	return newShelf(all)
 }
 
-// stale finds the archives that were there and overlap with those of the run.
-func (r *run) stale(made shelf) (list []Stale) {
+// leftOver finds the archives that were there and are none of the run's: those that
+// overlap with its own, and those for which it came to no file.
+func (r *run) leftOver(made shelf) {
 	for i := range r.shelf {
 		k := r.shelf[i].key
-		if made.has(k) || !made.overlaps(k) && !r.otherTop(k) {
-			continue
-		}
 		o := r.there[k.String()]
-		list = append(list, Stale{Key: o.Key, Class: o.Class, Size: o.Size, Modified: o.Modified})
+		left := Stale{Key: o.Key, Class: o.Class, Size: o.Size, Modified: o.Modified}
+		switch {
+		case made.has(k):
+			if r.empty[k] {
+				r.res.Vanished = append(r.res.Vanished, left)
+			}
+		case made.overlaps(k), r.otherTop(k):
+			r.res.Stale = append(r.res.Stale, left)
+		case r.SplitDepth > 0 && systemFolder(k.folder()) == "":
+			r.res.Vanished = append(r.res.Vanished, left)
+		}
 	}
-	return list
 }
 
 func (s shelf) has(k Key) bool {
