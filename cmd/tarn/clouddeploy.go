@@ -9,6 +9,7 @@ import (
 
 	"github.com/tarn-backup/tarn/internal/cloud"
 	"github.com/tarn-backup/tarn/internal/machine"
+	"github.com/tarn-backup/tarn/internal/storage/s3"
 )
 
 // deployFlags are those of `tarn cloud deploy`.
@@ -205,7 +206,7 @@ func (c *clouds) setUp(ctx context.Context, a *cloud.Account, s *cloud.Stack, o 
 	if err != nil {
 		return err
 	}
-	profile, err := c.ensureKey(ctx, a, keyFor{user: user, bucket: bucket, prefix: o.Prefix, at: at, machine: n})
+	profile, made, err := c.ensureKey(ctx, a, keyFor{user: user, bucket: bucket, prefix: o.Prefix, at: at, machine: n})
 	if err != nil {
 		return err
 	}
@@ -214,7 +215,11 @@ func (c *clouds) setUp(ctx context.Context, a *cloud.Account, s *cloud.Stack, o 
 	if err != nil {
 		return err
 	}
-	if err := c.firstCheck(ctx, dirs, location, o); err != nil {
+	err = c.firstCheck(ctx, dirs, location, o, made)
+	if errors.Is(err, s3.ErrNoBucket) {
+		return hinted{err, hintCloud(cloud.ErrNoBucket)}
+	}
+	if err != nil {
 		return err
 	}
 	if c.json {

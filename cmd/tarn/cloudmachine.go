@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"time"
 
 	"github.com/tarn-backup/tarn"
 	"github.com/tarn-backup/tarn/internal/cloud"
 	"github.com/tarn-backup/tarn/internal/machine"
+	"github.com/tarn-backup/tarn/internal/storage/s3"
 )
 
 func exists(path string) (bool, error) {
@@ -20,46 +22,47 @@ func exists(path string) (bool, error) {
 }
 
 // ensureKey sees to it that this machine has an access key of its user, and
-// returns the name of the profile that has it. One that is there is left as it is.
-func (c *clouds) ensureKey(ctx context.Context, a *cloud.Account, of keyFor) (profile string, err error) {
+// returns the name of the profile that has it. One that is there is left as it is, and
+// is not made.
+func (c *clouds) ensureKey(ctx context.Context, a *cloud.Account, of keyFor) (profile string, made bool, err error) {
 	file, err := machine.AWSCredentials(c.getenv)
 	if err != nil {
-		return "", err
+		return "", false, err
 	}
 	keys, err := a.Keys(ctx, of.user)
 	if err != nil {
-		return "", err
+		return "", false, err
 	}
 	if of.own, err = c.profileOf(of.at, of.machine, keys); err != nil {
-		return "", err
+		return "", false, err
 	}
 	if _, err := c.mendKeys(ctx, a, of.user, of.own.key); err != nil {
-		return "", err
+		return "", false, err
 	}
 	if keys, err = a.Keys(ctx, of.user); err != nil {
-		return "", err
+		return "", false, err
 	}
 	for _, k := range keys {
 		if k.ID == of.own.key {
 			c.say("The AWS profile %s has the access key %s of %s already", of.own.name, k.ID, of.user)
-			return of.own.name, nil
+			return of.own.name, false, nil
 		}
 	}
 	if len(keys) > 0 {
 		n := of.machine
-		return "", hinted{fmt.Errorf("user %s has the access key %s already, and no profile on this machine has it", of.user, keys[0].ID),
+		return "", false, hinted{fmt.Errorf("user %s has the access key %s already, and no profile on this machine has it", of.user, keys[0].ID),
 			fmt.Sprintf("If that is another machine's, set this one up as a further one: --users %d --machine %d. If it is lost, `tarn cloud rotate --machine %d --remove %s` removes it.", n+1, n+1, n, keys[0].ID)}
 	}
 	if of.own.key == "" {
 		if of.own.name, err = c.freeProfile(of.at, of.machine, file); err != nil {
-			return "", err
+			return "", false, err
 		}
 	}
 	if _, err := c.newKey(ctx, a, file, of, nil); err != nil {
-		return "", err
+		return "", false, err
 	}
 	c.say("Made an access key for %s; it is in the AWS profile %s, in %s, which only you can read", of.user, of.own.name, file)
-	return of.own.name, nil
+	return of.own.name, true, nil
 }
 
 // keyFor is what a new access key is for.
@@ -120,7 +123,30 @@ func checkFile(file machine.Credentials) error {
 
 // firstCheck makes the repository if it is not there, and checks it: with the
 // machine's own key, not with that of who deploys.
-func (c *clouds) firstCheck(ctx context.Context, dirs machine.Dirs, location string, o cloud.Options) error {
+//
+// A key that was just made is known to some of the servers before others: what one
+// of them does not know is tried again for a while.
+func (c *clouds) firstCheck(ctx context.Context, dirs machine.Dirs, location string, o cloud.Options, made bool) error {
+	for end := time.Now().Add(spreading); ; {
+		err := c.checkOnce(ctx, dirs, location, o)
+		if !made || !errors.Is(err, s3.ErrCredentials) {
+			return err
+		}
+		if time.Now().After(end) {
+			return hinted{err, "The key was made just now, and AWS takes a while to know it everywhere: run the same command again in a minute."}
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(time.Second):
+		}
+	}
+}
+
+// spreading is how long a new key may take to be known to all servers.
+const spreading = 30 * time.Second
+
+func (c *clouds) checkOnce(ctx context.Context, dirs machine.Dirs, location string, o cloud.Options) error {
 	mine := *c.globals
 	settings, err := dirs.Settings()
 	if err != nil {

@@ -1,9 +1,15 @@
 package main
 
 import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/tarn-backup/tarn/internal/storage/storagetest"
@@ -131,5 +137,50 @@ func TestCloudAtOnce(t *testing.T) {
 		if !strings.Contains(text, "[tarn-"+stack+"]") || !strings.Contains(string(settings), "s3://"+stack+"-backupbucket") || len(secrets) != len(stacks) {
 			t.Errorf("%s is lost: %v\n%s", stack, err, settings)
 		}
+	}
+}
+
+// TestCloudLateKey: a server that does not know the new key yet is asked again.
+func TestCloudLateKey(t *testing.T) {
+	var asked atomic.Int32
+	server, err := url.Parse(storagetest.Moto(t).URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	next := httputil.NewSingleHostReverseProxy(server)
+	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasSuffix(r.URL.Path, "/tarn.json") && asked.Add(1) <= 2 {
+			w.WriteHeader(http.StatusForbidden)
+			fmt.Fprint(w, "<Error><Code>InvalidAccessKeyId</Code><Message>The AWS Access Key Id you provided does not exist in our records.</Message></Error>")
+			return
+		}
+		next.ServeHTTP(w, r)
+	}))
+	t.Cleanup(proxy.Close)
+	h := &heard{person: deployer(t, proxy.URL)}
+	if out := h.mustDo("cloud", "deploy", "--yes", "--storage-class", "STANDARD"); !strings.Contains(out, "Ready:") || asked.Load() < 3 {
+		t.Errorf("asked %d times: %s", asked.Load(), out)
+	}
+}
+
+// TestCloudNoBucket: of a bucket that was deleted outside of CloudFormation it is
+// said what to do.
+func TestCloudNoBucket(t *testing.T) {
+	p := newPlanner(t)
+	p.env = append(p.env, "AWS_SHARED_CREDENTIALS_FILE="+p.path("credentials"))
+	if code, said := p.typed("", "cloud", "deploy", "--yes", "--storage-class", "STANDARD"); code != exitDone {
+		t.Fatal(said)
+	}
+	bucket := strings.TrimSpace(p.cli("cloudformation", "describe-stack-resource", "--stack-name", "tarn", "--logical-resource-id", "BackupBucket", "--query", "StackResourceDetail.PhysicalResourceId", "--output", "text"))
+	p.cli("s3", "rm", "--recursive", "s3://"+bucket)
+	versions := p.cli("s3api", "list-object-versions", "--bucket", bucket, "--query", "[Versions,DeleteMarkers][].[Key,VersionId]", "--output", "text")
+	for _, line := range strings.Split(strings.TrimSpace(versions), "\n") {
+		if key, version, ok := strings.Cut(line, "\t"); ok {
+			p.cli("s3api", "delete-object", "--bucket", bucket, "--key", key, "--version-id", strings.TrimSpace(version))
+		}
+	}
+	p.cli("s3api", "delete-bucket", "--bucket", bucket)
+	if code, said := p.typed("", "cloud", "deploy", "--yes"); code != exitFailed || !strings.Contains(said, "make another stack with --stack NAME") {
+		t.Errorf("%d %s", code, said)
 	}
 }

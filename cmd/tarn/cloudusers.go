@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -25,6 +26,8 @@ func (c *clouds) bound(ctx context.Context, a *cloud.Account) error {
 	switch {
 	case errors.Is(err, tarn.ErrDenied) && cloud.Permission(err) == "iam:CreatePolicy":
 		return hinted{fmt.Errorf("the boundary of the stack's users is not there yet: %w", err), "An administrator of the account makes it, once: `tarn cloud policy --boundary --apply --stack " + c.stack + "`."}
+	case errors.Is(err, cloud.ErrLoose):
+		return hinted{err, "An administrator of the account looks at who has put that there, and makes it right: `tarn cloud policy --boundary --apply --stack " + c.stack + "`."}
 	case err != nil:
 		return err
 	case made && c.json:
@@ -66,7 +69,7 @@ func (c *clouds) letUsersGo(ctx context.Context, a *cloud.Account, users []strin
 	ask := c.typist()
 	for _, user := range users {
 		keys, err := a.Keys(ctx, user)
-		if err != nil {
+		if err != nil && !errors.Is(err, cloud.ErrNoUser) {
 			return err
 		}
 		for _, k := range keys {
@@ -86,6 +89,26 @@ func (c *clouds) letUsersGo(ctx context.Context, a *cloud.Account, users []strin
 		}
 	}
 	return nil
+}
+
+// cutsOff reports whether a change set removes a user with a key in force, and says
+// so: deploy would want its name.
+func (c *clouds) cutsOff(ctx context.Context, a *cloud.Account, set *cloud.ChangeSet) (cut bool, err error) {
+	users, err := goingUsers(ctx, a, set)
+	if err != nil {
+		return false, err
+	}
+	for _, user := range users {
+		keys, err := a.Keys(ctx, user)
+		if err != nil && !errors.Is(err, cloud.ErrNoUser) {
+			return false, err
+		}
+		if slices.ContainsFunc(keys, func(k cloud.Key) bool { return k.Active }) {
+			c.warn("look at this: the user %s has an access key in force, and the machine that has it could not back up any more", user)
+			cut = true
+		}
+	}
+	return cut, nil
 }
 
 // freeUsers removes the access keys of users that are being removed, since

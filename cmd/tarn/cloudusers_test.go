@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"regexp"
 	"strings"
@@ -97,6 +98,58 @@ func TestCloudOtherClass(t *testing.T) {
 	for _, want := range []string{"DEEP_ARCHIVE instead of STANDARD: a repository that is there keeps the class", "stay for 180 days instead of 30"} {
 		if code != exitDone || !strings.Contains(said, want) {
 			t.Errorf("%d, want %q in\n%s", code, want, said)
+		}
+	}
+}
+
+// TestCloudLooseBoundary: no users are made under a boundary that allows what tarn's
+// does not; one that is but another is told.
+func TestCloudLooseBoundary(t *testing.T) {
+	p := newPlanner(t)
+	statement := `{"Effect": "Allow", "Action": %s, "Resource": "*"}`
+	for stack, test := range map[string]struct {
+		policy string
+		code   int
+		want   string
+	}{
+		"all":     {"[" + fmt.Sprintf(statement, `"*"`) + "]", exitFailed, "it allows *"},
+		"some":    {fmt.Sprintf(statement, `["s3:GetObject", "iam:CreateUser"]`), exitFailed, "it allows iam:CreateUser"},
+		"but":     {`{"Effect": "Allow", "NotAction": ["iam:*"], "Resource": "*"}`, exitFailed, "NotAction"},
+		"tight":   {fmt.Sprintf(statement, `["s3:getobject"]`), exitDone, "is not what this version of tarn has"},
+		"denying": {`{"Effect": "Deny", "Action": "iam:*", "Resource": "*"}`, exitDone, "is not what this version of tarn has"},
+	} {
+		p.cli("iam", "create-policy", "--policy-name", "TarnCloud-"+stack+"-boundary", "--policy-document", `{"Version": "2012-10-17", "Statement": `+test.policy+`}`)
+		code, said := p.typed("", "cloud", "deploy", "--yes", "--only-stack", "--stack", stack, "--storage-class", "STANDARD")
+		if code != test.code || !strings.Contains(said, test.want) || code == exitFailed && !strings.Contains(said, "policy --boundary --apply --stack "+stack) {
+			t.Errorf("%s: exit code %d, want %q in\n%s", stack, code, test.want, said)
+		}
+		if _, err := p.tryCLI("cloudformation", "describe-stacks", "--stack-name", stack); (err == nil) != (code == exitDone) {
+			t.Errorf("%s: %v", stack, err)
+		}
+	}
+}
+
+// TestCloudPlanFewerUsers: a plan says of a user with a key in force that a machine
+// would be cut off, and its exit code does, too.
+func TestCloudPlanFewerUsers(t *testing.T) {
+	p := newPlanner(t)
+	p.env = append(p.env, "AWS_SHARED_CREDENTIALS_FILE="+p.path("credentials"))
+	if code, said := p.typed("", "cloud", "deploy", "--yes", "--users", "3", "--machine", "2", "--storage-class", "STANDARD"); code != exitDone {
+		t.Fatalf("%d\n%s", code, said)
+	}
+	for users, want := range map[string]int{"2": exitDone, "1": exitProblems} {
+		code, said := p.typed("", "cloud", "plan", "--users", users)
+		if code != want || strings.Contains(said, "look at this: the user tarn-Machine2") != (want == exitProblems) {
+			t.Errorf("%s: exit code %d\n%s", users, code, said)
+		}
+	}
+	p.write("t.yaml", "Resources: {A: {Type: 'AWS::SNS::Topic'}}")
+	for want, args := range map[string][]string{
+		"--users: of tarn's own template": {"--template", "t.yaml", "--users", "3"},
+		"--parameter wants --template":    {"--parameter", "A=1"},
+	} {
+		if code, said := p.typed("", append([]string{"cloud", "plan"}, args...)...); code != exitFailed || !strings.Contains(said, want) {
+			t.Errorf("%v: exit code %d\n%s", args, code, said)
 		}
 	}
 }

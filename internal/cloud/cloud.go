@@ -165,15 +165,32 @@ func (a *Account) Identity(ctx context.Context) (*Identity, error) {
 	return a.who, nil
 }
 
+// partitions are the parts of AWS that stand for themselves, by how the names of
+// their regions begin: what ARNs name them, and the domain of their servers.
+var partitions = []struct{ begins, name, domain string }{
+	{"cn-", "aws-cn", "amazonaws.com.cn"},
+	{"us-gov-", "aws-us-gov", "amazonaws.com"},
+	{"eusc-", "aws-eusc", "amazonaws.eu"},
+	{"us-iso-", "aws-iso", "c2s.ic.gov"},
+	{"us-isob-", "aws-iso-b", "sc2s.sgov.gov"},
+	{"eu-isoe-", "aws-iso-e", "cloud.adc-e.uk"},
+	{"us-isof-", "aws-iso-f", "csp.hci.ic.gov"},
+}
+
 // Partition returns the part of AWS that a region lies in, as ARNs name it.
 func Partition(region string) string {
-	switch {
-	case strings.HasPrefix(region, "cn-"):
-		return "aws-cn"
-	case strings.HasPrefix(region, "us-gov-"):
-		return "aws-us-gov"
+	name, _ := partition(region)
+	return name
+}
+
+// partition returns the name and the domain of the part that a region lies in.
+func partition(region string) (name, domain string) {
+	for _, p := range partitions {
+		if strings.HasPrefix(region, p.begins) {
+			return p.name, p.domain
+		}
 	}
-	return "aws"
+	return "aws", "amazonaws.com"
 }
 
 // soonest is the first wait of all, which doubles.

@@ -47,6 +47,8 @@ var (
 	ErrQuota = errors.New("the account has as many of that as it may")
 	// ErrNoUser says that a user of the stack was deleted, and not by CloudFormation.
 	ErrNoUser = errors.New("the user was deleted outside of CloudFormation")
+	// ErrLoose says that a boundary bounds less than it should.
+	ErrLoose = errors.New("users and roles of the stack could get rights beyond what tarn has there")
 	// ErrTooBig says that a template does not fit into a request.
 	ErrTooBig = errors.New("the template is too big for a request")
 	// ErrNoStack says that there is no stack of that name.

@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"reflect"
 	"slices"
+	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
@@ -67,10 +68,65 @@ func (a *Account) Bound(ctx context.Context, p Place) (made, same bool, err erro
 		return false, false, fmt.Errorf("encoding the policy %s: %w", p.PolicyName(Boundary), err)
 	}
 	found.Version = aws.ToString(out.Policy.DefaultVersionId)
-	if same, err = a.samePolicy(ctx, found, string(text)); err != nil {
-		err = fmt.Errorf("reading the boundary %s: %w", found.ARN, err)
+	now, err := a.policyText(ctx, found)
+	if err != nil {
+		return false, false, fmt.Errorf("reading the boundary %s: %w", found.ARN, err)
+	}
+	if same = samePolicy(now, string(text)); !same {
+		if more := allowedBeyond(now, doc); more != "" {
+			err = fmt.Errorf("the boundary %s: %w: it allows %s", found.ARN, ErrLoose, more)
+		}
 	}
 	return false, same, err
+}
+
+// allowedBeyond names what a policy allows that another one does not; "" if there is
+// nothing. Of resources and conditions it knows nothing: only actions are looked at.
+func allowedBeyond(text string, than Document) string {
+	known := map[string]bool{}
+	for _, s := range than.Statement {
+		for _, action := range s.Action {
+			known[strings.ToLower(action)] = s.Effect == allow
+		}
+	}
+	var policy struct {
+		Statement oneOrMore[struct {
+			Effect    string
+			Action    oneOrMore[string]
+			NotAction oneOrMore[string]
+		}]
+	}
+	if json.Unmarshal([]byte(text), &policy) != nil {
+		return "" // what can't be read is reported as not the same
+	}
+	for _, s := range policy.Statement {
+		if s.Effect != allow {
+			continue
+		}
+		if len(s.NotAction) > 0 {
+			return "all but some actions (NotAction)"
+		}
+		for _, action := range s.Action {
+			if !known[strings.ToLower(action)] {
+				return action
+			}
+		}
+	}
+	return ""
+}
+
+// oneOrMore is what policies write as a value or as a list of them.
+type oneOrMore[T any] []T
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (l *oneOrMore[T]) UnmarshalJSON(data []byte) error {
+	if len(data) > 0 && data[0] == '[' {
+		return json.Unmarshal(data, (*[]T)(l))
+	}
+	var one T
+	err := json.Unmarshal(data, &one)
+	*l = oneOrMore[T]{one}
+	return err
 }
 
 func (a *Account) apply(ctx context.Context, p Place, kind Kind, text string) (*Applied, error) {
@@ -90,8 +146,8 @@ func (a *Account) apply(ctx context.Context, p Place, kind Kind, text string) (*
 		return nil, explain(err)
 	}
 	done.Version = aws.ToString(found.Policy.DefaultVersionId)
-	same, err := a.samePolicy(ctx, done, text)
-	if same || err != nil {
+	now, err := a.policyText(ctx, done)
+	if err != nil || samePolicy(now, text) {
 		return done, err
 	}
 	if err := a.makeRoom(ctx, done); err != nil {
@@ -105,21 +161,24 @@ func (a *Account) apply(ctx context.Context, p Place, kind Kind, text string) (*
 	return done, nil
 }
 
-// samePolicy reports whether the version in force says what text does.
-func (a *Account) samePolicy(ctx context.Context, done *Applied, text string) (bool, error) {
+// policyText returns what the version in force of a policy says.
+func (a *Account) policyText(ctx context.Context, done *Applied) (string, error) {
 	out, err := a.IAM.GetPolicyVersion(ctx, &iam.GetPolicyVersionInput{PolicyArn: &done.ARN, VersionId: &done.Version})
 	if err != nil {
-		return false, explain(err)
+		return "", explain(err)
 	}
 	now, err := url.PathUnescape(aws.ToString(out.PolicyVersion.Document)) // IAM escapes it
 	if err != nil {
-		return false, fmt.Errorf("reading version %s: %w", done.Version, err)
+		return "", fmt.Errorf("reading version %s: %w", done.Version, err)
 	}
+	return now, nil
+}
+
+// samePolicy reports whether two documents say the same. One that can't be read
+// says nothing that another does.
+func samePolicy(now, text string) bool {
 	var x, y any
-	if json.Unmarshal([]byte(now), &x) != nil || json.Unmarshal([]byte(text), &y) != nil {
-		return false, nil // what can't be read is replaced
-	}
-	return reflect.DeepEqual(x, y), nil
+	return json.Unmarshal([]byte(now), &x) == nil && json.Unmarshal([]byte(text), &y) == nil && reflect.DeepEqual(x, y)
 }
 
 // makeRoom removes the oldest version that is not in force, if there is no room

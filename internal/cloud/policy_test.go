@@ -158,3 +158,15 @@ func TestCheckNames(t *testing.T) {
 		}
 	}
 }
+
+// TestPartition: each part of AWS has its own name in ARNs.
+func TestPartition(t *testing.T) {
+	for region, want := range map[string]string{
+		"eu-central-1": "aws", "us-east-1": "aws", "cn-north-1": "aws-cn", "us-gov-west-1": "aws-us-gov", "eusc-de-east-1": "aws-eusc",
+		"us-iso-east-1": "aws-iso", "us-isob-east-1": "aws-iso-b", "eu-isoe-west-1": "aws-iso-e", "us-isof-south-1": "aws-iso-f",
+	} {
+		if got := cloud.NewPlace(region, "123456789012", "tarn").Boundary(); !strings.HasPrefix(got, "arn:"+want+":iam::") {
+			t.Errorf("%s: %s", region, got)
+		}
+	}
+}

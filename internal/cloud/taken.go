@@ -67,9 +67,6 @@ func (a *Account) identifier(ctx context.Context, kind, name string) (string, er
 	if kind == "AWS::SNS::Topic" {
 		return strings.Join([]string{"arn", Partition(a.Region), "sns", a.Region, who.Account, name}, ":"), nil
 	}
-	host := "sqs." + a.Region + ".amazonaws.com"
-	if Partition(a.Region) == "aws-cn" {
-		host += ".cn"
-	}
-	return "https://" + host + "/" + who.Account + "/" + name, nil
+	_, domain := partition(a.Region)
+	return "https://sqs." + a.Region + "." + domain + "/" + who.Account + "/" + name, nil
 }
