@@ -281,8 +281,11 @@ func TestResources(t *testing.T) {
 	}
 	a, _ := answering(t, map[string][]string{"DescribeStacks": {stackIn("CREATE_COMPLETE")}, "ListStackResources": {page(1) + "<NextToken>n</NextToken>", page(101)}})
 	s, err := a.Stack(t.Context(), "tarn")
-	if err != nil || len(s.Resources) != 200 || s.User(1) != "user-1" || s.User(150) != "user-150" {
-		t.Errorf("%d resources, %v", len(s.Resources), err)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(s.Resources) != 200 || s.User(1) != "user-1" || s.User(150) != "user-150" {
+		t.Errorf("%d resources", len(s.Resources))
 	}
 }
 
