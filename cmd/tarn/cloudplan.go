@@ -99,14 +99,7 @@ func (c *clouds) plan(ctx context.Context, f planFlags) error {
 	}
 	plan, err := c.judge(ctx, a, set, p.Parameters)
 	if err != nil || !f.execute {
-		cut := false
-		if err == nil && f.template == "" {
-			cut, err = c.cutsOff(ctx, a, set)
-		}
 		err = errors.Join(err, a.Discard(context.WithoutCancel(ctx), set))
-		if err == nil && cut {
-			return errProblems
-		}
 		if err == nil && len(plan.Dangers())+len(plan.Collisions())+len(plan.Risky()) > 0 {
 			return errProblems
 		}

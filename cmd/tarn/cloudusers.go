@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -89,26 +88,6 @@ func (c *clouds) letUsersGo(ctx context.Context, a *cloud.Account, users []strin
 		}
 	}
 	return nil
-}
-
-// cutsOff reports whether a change set removes a user with a key in force, and says
-// so: deploy would want its name.
-func (c *clouds) cutsOff(ctx context.Context, a *cloud.Account, set *cloud.ChangeSet) (cut bool, err error) {
-	users, err := goingUsers(ctx, a, set)
-	if err != nil {
-		return false, err
-	}
-	for _, user := range users {
-		keys, err := a.Keys(ctx, user)
-		if err != nil && !errors.Is(err, cloud.ErrNoUser) {
-			return false, err
-		}
-		if slices.ContainsFunc(keys, func(k cloud.Key) bool { return k.Active }) {
-			c.warn("look at this: the user %s has an access key in force, and the machine that has it could not back up any more", user)
-			cut = true
-		}
-	}
-	return cut, nil
 }
 
 // freeUsers removes the access keys of users that are being removed, since

@@ -129,20 +129,9 @@ func TestCloudLooseBoundary(t *testing.T) {
 	}
 }
 
-// TestCloudPlanFewerUsers: a plan says of a user with a key in force that a machine
-// would be cut off, and its exit code does, too.
-func TestCloudPlanFewerUsers(t *testing.T) {
+// TestCloudPlanFits: flags of plan that would be ignored are refused.
+func TestCloudPlanFits(t *testing.T) {
 	p := newPlanner(t)
-	p.env = append(p.env, "AWS_SHARED_CREDENTIALS_FILE="+p.path("credentials"))
-	if code, said := p.typed("", "cloud", "deploy", "--yes", "--users", "3", "--machine", "2", "--storage-class", "STANDARD"); code != exitDone {
-		t.Fatalf("%d\n%s", code, said)
-	}
-	for users, want := range map[string]int{"2": exitDone, "1": exitProblems} {
-		code, said := p.typed("", "cloud", "plan", "--users", users)
-		if code != want || strings.Contains(said, "look at this: the user tarn-Machine2") != (want == exitProblems) {
-			t.Errorf("%s: exit code %d\n%s", users, code, said)
-		}
-	}
 	p.write("t.yaml", "Resources: {A: {Type: 'AWS::SNS::Topic'}}")
 	for want, args := range map[string][]string{
 		"--users: of tarn's own template": {"--template", "t.yaml", "--users", "3"},

@@ -45,6 +45,9 @@ func (a *answers) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	} else {
 		body = fmt.Sprintf("<%sResponse><%[1]sResult>%s</%[1]sResult></%[1]sResponse>", action, body)
 	}
+	// The SDK closes what it sends once an answer begins. If that comes before the client
+	// knows that all is sent, the connection goes in the middle of a long answer.
+	time.Sleep(time.Millisecond)
 	w.Header().Set("Content-Type", "text/xml")
 	w.WriteHeader(status)
 	fmt.Fprint(w, body)
