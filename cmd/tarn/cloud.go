@@ -92,42 +92,25 @@ func (c *clouds) place(ctx context.Context, a *cloud.Account) (cloud.Place, erro
 
 // hintCloud says what to do about an error of AWS; "" if it knows nothing.
 func hintCloud(err error) string {
+	if hint := hintWay(err); hint != "" {
+		return hint
+	}
 	permission := cloud.Permission(err)
 	switch {
-	case errors.Is(err, cloud.ErrNoProfile):
-		return "Name one of those in ~/.aws/config and ~/.aws/credentials: --profile or AWS_PROFILE."
-	case errors.Is(err, cloud.ErrNoCredentials):
-		return "Log in first: `aws configure` or `aws sso login`, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or name a profile by --profile."
-	case errors.Is(err, cloud.ErrClock):
-		return "Set this machine's clock, which is off by minutes or more: AWS takes a request for a quarter of an hour only (`timedatectl set-ntp true` keeps it right)."
-	case errors.Is(err, cloud.ErrMFA):
-		return "Run it on a terminal, where it asks for the code; or have the AWS CLI do that before: `eval \"$(aws configure export-credentials --profile NAME --format env)\"`, and leave --profile and AWS_PROFILE out here."
-	case errors.Is(err, cloud.ErrNotAWS):
-		return "Look whether a proxy (HTTPS_PROXY) or a network that wants a login first stands in between, and at --endpoint and AWS_ENDPOINT_URL if you name a server."
-	case errors.Is(err, cloud.ErrTLS):
-		return "Look at the server (--endpoint, AWS_ENDPOINT_URL) and the proxy (HTTPS_PROXY), and whether it is http or https. The certificate of a company's own authority is trusted if AWS_CA_BUNDLE names its file."
 	case errors.Is(err, cloud.ErrRole):
 		return "Look at the ARN in --role and at the account. `tarn cloud bootstrap` makes such a role, which CloudFormation may take."
-	case errors.Is(err, cloud.ErrQuota):
-		return "Remove what nobody needs any more, or ask AWS for more (Service Quotas in the console), and run the same command again."
 	case errors.Is(err, cloud.ErrTooBig):
 		return "Spaces count: written as JSON without them it may fit (`jq -c`). A larger one CloudFormation takes from a bucket only, which tarn does not plan: divide it into several stacks, or have `aws cloudformation create-change-set --template-url` made and looked at."
 	case errors.Is(err, cloud.ErrNoUser):
 		return "Another machine's number goes on (--users, --machine), and `tarn cloud destroy` works. To have the same user again, an administrator makes it: `aws iam create-user --user-name NAME --permissions-boundary ARN`, with `aws iam put-user-policy --policy-name repository` and what `tarn cloud policy --machine` prints."
-	case errors.Is(err, cloud.ErrCredentials):
-		return "Look at the credentials (--profile, AWS_PROFILE, AWS_ACCESS_KEY_ID); where they expire, log in again (`aws sso login`)."
-	case errors.Is(err, cloud.ErrNoRegion):
-		return "Name the region that is nearest to you, such as --region eu-central-1, or set AWS_REGION. `tarn cost prices` compares what they cost."
-	case errors.Is(err, cloud.ErrRegion):
-		return "Look at the name in --region or AWS_REGION; some regions have to be enabled in the account first."
-	case errors.Is(err, cloud.ErrNoNetwork):
-		return "Look at the network, and at the name of the region (--region): a misspelt one has no servers. Nothing was changed by this request; the same command goes on."
 	case errors.Is(err, cloud.ErrRolledBack) && permission != "":
 		return "Whoever administers the account can allow " + permission + " (`tarn cloud policy --execution`). Then remove what is left with `tarn cloud destroy`, and deploy again."
 	case permission != "":
 		return "Whoever administers the account can allow " + permission + ": `tarn cloud policy --deployer` and `--execution` print all that is needed."
 	case errors.Is(err, cloud.ErrRolledBack):
 		return "Nothing of it is in use. Remove it with `tarn cloud destroy`, mend what the message says, and run `tarn cloud deploy` again."
+	case errors.Is(err, cloud.ErrQuota):
+		return "Remove what nobody needs any more, or ask AWS for more (Service Quotas in the console), and run the same command again."
 	case errors.Is(err, cloud.ErrProtected):
 		return "Somebody has put it on so that nobody does this by mistake. `aws cloudformation update-termination-protection --no-enable-termination-protection --stack-name NAME` takes it off."
 	case errors.Is(err, cloud.ErrUnderWay):
@@ -142,6 +125,34 @@ func hintCloud(err error) string {
 		return "Name another one, such as --stack tarn2, or remove what has the name if it is yours and empty."
 	case errors.Is(err, cloud.ErrTooManyKeys):
 		return "`tarn cloud status` lists them; `tarn cloud rotate --remove KEY` disables and removes the one that no machine uses any more."
+	}
+	return ""
+}
+
+// hintWay says what to do about what is wrong before AWS looks at a request:
+// credentials, the region, the network.
+func hintWay(err error) string {
+	switch {
+	case errors.Is(err, cloud.ErrNoProfile):
+		return "Name one of those in ~/.aws/config and ~/.aws/credentials: --profile or AWS_PROFILE."
+	case errors.Is(err, cloud.ErrNoCredentials):
+		return "Log in first: `aws configure` or `aws sso login`, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or name a profile by --profile."
+	case errors.Is(err, cloud.ErrClock):
+		return "Set this machine's clock, which is off by minutes or more: AWS takes a request for a quarter of an hour only (`timedatectl set-ntp true` keeps it right)."
+	case errors.Is(err, cloud.ErrMFA):
+		return "Run it on a terminal, where it asks for the code; or have the AWS CLI do that before: `eval \"$(aws configure export-credentials --profile NAME --format env)\"`, and leave --profile and AWS_PROFILE out here."
+	case errors.Is(err, cloud.ErrNotAWS):
+		return "Look whether a proxy (HTTPS_PROXY) or a network that wants a login first stands in between, and at --endpoint and AWS_ENDPOINT_URL if you name a server."
+	case errors.Is(err, cloud.ErrTLS):
+		return "Look at the server (--endpoint, AWS_ENDPOINT_URL) and the proxy (HTTPS_PROXY), and whether it is http or https. The certificate of a company's own authority is trusted if AWS_CA_BUNDLE names its file."
+	case errors.Is(err, cloud.ErrCredentials):
+		return "Look at the credentials (--profile, AWS_PROFILE, AWS_ACCESS_KEY_ID); where they expire, log in again (`aws sso login`)."
+	case errors.Is(err, cloud.ErrNoRegion):
+		return "Name the region that is nearest to you, such as --region eu-central-1, or set AWS_REGION. `tarn cost prices` compares what they cost."
+	case errors.Is(err, cloud.ErrRegion):
+		return "Look at the name in --region or AWS_REGION; some regions have to be enabled in the account first."
+	case errors.Is(err, cloud.ErrNoNetwork):
+		return "Look at the network, and at the name of the region (--region): a misspelt one has no servers. Nothing was changed by this request; the same command goes on."
 	}
 	return ""
 }

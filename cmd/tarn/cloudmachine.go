@@ -74,6 +74,15 @@ type keyFor struct {
 	replaces             string     // the key that it is made in the place of; "" for none
 }
 
+// trials is how often a new key has to work: where the old one goes right after,
+// once is too little, as one server that knows it does not say that all do.
+func (k keyFor) trials() int {
+	if k.replaces != "" {
+		return 4
+	}
+	return 1
+}
+
 // newKey makes an access key and writes it into this machine's profile once it
 // works; then it does what is to follow. If the key can't be written it is removed
 // again: nobody else has its secret.
@@ -93,7 +102,7 @@ func (c *clouds) newKey(ctx context.Context, a *cloud.Account, file machine.Cred
 		return nil, err
 	}
 	if err = c.keyBegun(dirs, of.user, key.ID, of.replaces); err == nil {
-		err = a.TryKey(ctx, key, of.bucket, of.prefix)
+		err = a.TryKey(ctx, key, of.bucket, of.prefix, of.trials())
 	}
 	if err == nil {
 		err = noteProfile(dirs, of.own.name, machine.Made{StackPlace: of.at, Machine: of.machine, AccessKey: key.ID})

@@ -349,3 +349,27 @@ func TestOpen(t *testing.T) {
 		t.Errorf("no credentials: %v", err)
 	}
 }
+
+// TestTryKey: a key works once it has so many times running, whichever server of
+// AWS's was asked.
+func TestTryKey(t *testing.T) {
+	var asked int
+	known := []bool{false, true, true, false, true, true, true}
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		asked++
+		if !known[min(asked, len(known))-1] {
+			w.WriteHeader(http.StatusForbidden)
+			fmt.Fprint(w, "<Error><Code>InvalidAccessKeyId</Code><Message>no</Message></Error>")
+			return
+		}
+		fmt.Fprint(w, "<ListBucketResult/>")
+	}))
+	t.Cleanup(s.Close)
+	a := open(t, s.URL)
+	for times, want := range map[int]int{1: 2, 2: 3, 3: 7} {
+		asked = 0
+		if err := a.TryKey(t.Context(), &cloud.NewKey{User: "u", ID: "AKIANEW", Secret: "s"}, "bucket", "tarn", times); err != nil || asked != want {
+			t.Errorf("%d times: asked %d times, want %d, %v", times, asked, want, err)
+		}
+	}
+}

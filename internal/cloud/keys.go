@@ -1,6 +1,7 @@
 package cloud
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -113,26 +114,32 @@ func (a *Account) DropKey(ctx context.Context, user, id string) error {
 // keyPatience is how long a new key may take to become known everywhere.
 const keyPatience = 2 * time.Minute
 
-// TryKey waits until a new key can list the repository, which takes AWS some
-// seconds to allow.
-func (a *Account) TryKey(ctx context.Context, k *NewKey, bucket, prefix string) error {
+// TryKey waits until a new key can list the repository so many times running. It
+// takes AWS some seconds to allow that, and not all of its servers know a key at once.
+func (a *Account) TryKey(ctx context.Context, k *NewKey, bucket, prefix string, times int) error {
 	cfg := a.aws.Copy()
 	cfg.Credentials = credentials.NewStaticCredentialsProvider(k.ID, k.Secret.Reveal(), "")
 	client := newS3(cfg)
 	prefix += "/"
 	ctx, cancel := context.WithTimeout(ctx, keyPatience)
 	defer cancel()
+	known := 0
 	for looks := 0; ; looks++ {
 		_, err := client.ListObjectsV2(ctx, &s3.ListObjectsV2Input{Bucket: &bucket, Prefix: &prefix, MaxKeys: new(int32(1))})
 		err = explain(err)
-		if !errors.Is(err, ErrCredentials) && !errors.Is(err, tarn.ErrDenied) {
-			if err != nil {
-				err = fmt.Errorf("trying the new access key %s: %w", k.ID, err)
-			}
-			return err
-		}
-		if a.wait(ctx, looks) != nil {
+		switch {
+		case errors.Is(err, ErrCredentials), errors.Is(err, tarn.ErrDenied):
+			known = 0
+		case err != nil:
 			return fmt.Errorf("trying the new access key %s: %w", k.ID, err)
+		default:
+			known++
+		}
+		if known >= times {
+			return nil
+		}
+		if waited := a.wait(ctx, looks); waited != nil {
+			return fmt.Errorf("trying the new access key %s: %w", k.ID, cmp.Or(err, waited))
 		}
 	}
 }

@@ -72,7 +72,7 @@ func TestLife(t *testing.T) {
 	if err != nil || key.Secret.Reveal() == "" {
 		t.Fatal(err)
 	}
-	if err := a.TryKey(t.Context(), key, s.Bucket(), o.Prefix); err != nil {
+	if err := a.TryKey(t.Context(), key, s.Bucket(), o.Prefix, 2); err != nil {
 		t.Error(err)
 	}
 	if err := a.DisableKey(t.Context(), key.User, key.ID); err != nil {
