@@ -83,11 +83,7 @@ func (c *clouds) agree(question string) error {
 // place is where the stack is, for policies. Whose account it is takes a
 // request, unless the user says.
 func (c *clouds) place(ctx context.Context, a *cloud.Account) (cloud.Place, error) {
-	who, err := a.Identity(ctx)
-	if err != nil {
-		return cloud.Place{}, err
-	}
-	return cloud.NewPlace(a.Region, who.Account, c.stack), nil
+	return a.Place(ctx, c.stack)
 }
 
 // hintCloud says what to do about an error of AWS; "" if it knows nothing.

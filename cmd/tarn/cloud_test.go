@@ -274,6 +274,9 @@ func TestCloudOffline(t *testing.T) {
 			t.Errorf("%s: %s", kind, out)
 		}
 	}
+	if out := p.must("cloud", "policy", "--deployer", "--account", "123456789012", "--region", "eusc-de-east-1"); strings.Contains(out, "arn:aws:") || !strings.Contains(out, "arn:aws-eusc:iam::123456789012:") {
+		t.Error(out)
+	}
 	for want, args := range map[string][]string{
 		"--role string": {"cloud", "deploy", "--help"}, "--qualifier string": {"cloud", "policy", "--help"}, // and no word of their texts for the type
 	} {
@@ -286,6 +289,7 @@ func TestCloudOffline(t *testing.T) {
 		"none of the others can be":     {"cloud", "policy", "--backup", "--prune"},
 		"want one of":                   {"cloud", "template", "--storage-class", "COLD"},
 		"a budget wants dollars and an": {"cloud", "template", "--budget", "5"},
+		"in no part of AWS that":        {"cloud", "policy", "--deployer", "--account", "123456789012", "--region", "zz-west-1"},
 	} {
 		if code, _, errs := p.run(args...); code != exitFailed || !strings.Contains(errs, want) {
 			t.Errorf("%v: %d, want %q in %s", args, code, want, errs)

@@ -136,6 +136,9 @@ func (c *clouds) policyPlace(ctx context.Context, f policyFlags) (place cloud.Pl
 		if err := errors.Join(cloud.CheckStack(c.stack), cloud.CheckRegion(c.region)); err != nil {
 			return place, nil, err
 		}
+		if err := cloud.CheckPartition(c.region); err != nil {
+			return place, nil, hinted{err, "Look at the name in --region. If it is right, leave --account out: then AWS is asked."}
+		}
 		place = cloud.NewPlace(c.region, f.account, c.stack)
 	} else {
 		if a, err = c.account(ctx); err != nil {
@@ -148,7 +151,7 @@ func (c *clouds) policyPlace(ctx context.Context, f policyFlags) (place cloud.Pl
 	if f.account != "" && place.Account != f.account {
 		return place, nil, hinted{fmt.Errorf("account %s: the credentials are of account %s", f.account, place.Account), "Leave --account out, or name a profile of that account by --profile."}
 	}
-	if err := cloud.CheckKey(f.key, place.Region); err != nil {
+	if err := place.CheckKey(f.key); err != nil {
 		return place, nil, err
 	}
 	place.Prefix, place.Key, place.Qualifier = f.prefix, f.key, f.qualifier

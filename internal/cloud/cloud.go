@@ -5,12 +5,12 @@
 package cloud
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io/fs"
 	"log/slog"
 	"net/url"
-	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -165,32 +165,14 @@ func (a *Account) Identity(ctx context.Context) (*Identity, error) {
 	return a.who, nil
 }
 
-// partitions are the parts of AWS that stand for themselves, by how the names of
-// their regions begin: what ARNs name them, and the domain of their servers.
-var partitions = []struct{ begins, name, domain string }{
-	{"cn-", "aws-cn", "amazonaws.com.cn"},
-	{"us-gov-", "aws-us-gov", "amazonaws.com"},
-	{"eusc-", "aws-eusc", "amazonaws.eu"},
-	{"us-iso-", "aws-iso", "c2s.ic.gov"},
-	{"us-isob-", "aws-iso-b", "sc2s.sgov.gov"},
-	{"eu-isoe-", "aws-iso-e", "cloud.adc-e.uk"},
-	{"us-isof-", "aws-iso-f", "csp.hci.ic.gov"},
-}
-
-// Partition returns the part of AWS that a region lies in, as ARNs name it.
-func Partition(region string) string {
-	name, _ := partition(region)
-	return name
-}
-
-// partition returns the name and the domain of the part that a region lies in.
-func partition(region string) (name, domain string) {
-	for _, p := range partitions {
-		if strings.HasPrefix(region, p.begins) {
-			return p.name, p.domain
-		}
+// Place is where a stack of the account is whose bucket is not known yet. The
+// partition is the one that AWS names, as a region may be newer than this program.
+func (a *Account) Place(ctx context.Context, stack string) (Place, error) {
+	who, err := a.Identity(ctx)
+	if err != nil {
+		return Place{}, err
 	}
-	return "aws", "amazonaws.com"
+	return placeIn(cmp.Or(arnPartition(who.ARN), Partition(a.Region), aPartition), a.Region, who.Account, stack), nil
 }
 
 // soonest is the first wait of all, which doubles.

@@ -1,6 +1,7 @@
 package cloud
 
 import (
+	"cmp"
 	"fmt"
 	"io/fs"
 	"regexp"
@@ -34,7 +35,7 @@ func MachineID(n int) string { return fmt.Sprintf("%s%d", machineID, n) }
 // Place is where things are, for policies that name them. Fields hold parts of
 // ARNs, and may be * or CloudFormation's ${…} where a part is not known.
 type Place struct {
-	Partition string // aws, aws-cn, aws-us-gov
+	Partition string // aws, aws-cn and so on
 	Region    string
 	Account   string
 	Stack     string
@@ -74,7 +75,7 @@ var (
 	accountNumber = regexp.MustCompile(`^[0-9]{12}$`)
 	regionName    = regexp.MustCompile(`^[a-z]{2,4}(-[a-z]+)+-[0-9]{1,2}$`)
 	roleARN       = regexp.MustCompile(`^arn:aws[a-z-]*:iam::[0-9]{12}:role/[A-Za-z0-9+=,.@_/-]+$`)
-	keyARN        = regexp.MustCompile(`^arn:aws[a-z-]*:kms:([a-z0-9-]+):[0-9]{12}:key/[A-Za-z0-9-]+$`)
+	keyARN        = regexp.MustCompile(`^arn:(aws[a-z-]*):kms:([a-z0-9-]+):[0-9]{12}:key/[A-Za-z0-9-]+$`)
 )
 
 // CheckAccount refuses what is no number of an account.
@@ -102,9 +103,9 @@ func CheckRole(role string) error {
 	return nil
 }
 
-// CheckKey refuses what is no ARN of a KMS key in the region; "" is none. An
-// alias does not do: policies know keys by their ARN.
-func CheckKey(key, region string) error {
+// CheckKey refuses what is no ARN of a KMS key where the bucket is; "" is none. An
+// alias does not do: policies know keys by their ARN. A key may be another account's.
+func (p Place) CheckKey(key string) error {
 	if key == "" {
 		return nil
 	}
@@ -112,8 +113,8 @@ func CheckKey(key, region string) error {
 	if m == nil {
 		return fmt.Errorf("KMS key %q: want its ARN, like arn:aws:kms:eu-central-1:123456789012:key/ID: %w", key, fs.ErrInvalid)
 	}
-	if m[1] != region {
-		return fmt.Errorf("KMS key %q: it is not in the region %s, where the bucket is: %w", key, region, fs.ErrInvalid)
+	if m[1] != p.Partition || m[2] != p.Region {
+		return fmt.Errorf("KMS key %q: it is not in the region %s (arn:%s:...), where the bucket is: %w", key, p.Region, p.Partition, fs.ErrInvalid)
 	}
 	return nil
 }
@@ -150,7 +151,14 @@ const DefaultQualifier = "tarn"
 
 // NewPlace returns where a stack is whose bucket is not known yet.
 func NewPlace(region, account, stack string) Place {
-	p := Place{Partition: Partition(region), Region: region, Account: account, Stack: stack, Prefix: DefaultPrefix, Qualifier: DefaultQualifier}
+	return placeIn(cmp.Or(Partition(region), aPartition), region, account, stack)
+}
+
+// aPartition is the one to take where none is known.
+const aPartition = "aws"
+
+func placeIn(partition, region, account, stack string) Place {
+	p := Place{Partition: partition, Region: region, Account: account, Stack: stack, Prefix: DefaultPrefix, Qualifier: DefaultQualifier}
 	p.Bucket = p.bucketPattern()
 	return p
 }

@@ -92,7 +92,7 @@ func (p Place) objects(actions ...string) []Statement {
 	}
 	return append(list, Statement{
 		Sid: "UseKey", Effect: allow, Action: use, Resource: []string{p.Key},
-		Condition: map[string]map[string][]string{"StringEquals": {"kms:ViaService": {p.viaS3()}}},
+		Condition: map[string]map[string][]string{"StringEquals": {"kms:ViaService": p.viaS3()}},
 	})
 }
 

@@ -1,5 +1,7 @@
 package cloud
 
+import "strings"
+
 // Whoever may write the policies of users has all rights, unless the users
 // themselves are bounded: a permissions boundary is what an identity may do at
 // most, whatever its policies say. It is a managed policy that the execution role
@@ -21,7 +23,7 @@ func (p Place) bounds() []Statement {
 	}}
 	key := Statement{
 		Sid: "AtMostItsKey", Effect: allow, Action: []string{"kms:Decrypt", "kms:GenerateDataKey"}, Resource: []string{p.here("kms", "key/*")},
-		Condition: map[string]map[string][]string{"StringEquals": {"kms:ViaService": {p.viaS3()}, "aws:ResourceTag/" + stackTag: {p.Stack}}},
+		Condition: map[string]map[string][]string{"StringEquals": {"kms:ViaService": p.viaS3(), "aws:ResourceTag/" + stackTag: {p.Stack}}},
 	}
 	if p.Key != "" {
 		key.Resource = []string{p.Key}
@@ -36,7 +38,19 @@ func (p Place) owned() map[string]map[string][]string {
 }
 
 // viaS3 is the service that uses keys on behalf of who reads and writes objects.
-func (p Place) viaS3() string { return "s3." + p.Region + ".amazonaws.com" }
+// Whether KMS calls it as everywhere or by the partition's own suffix is not
+// written down for those that have one: it can be nobody but S3 in either case.
+func (p Place) viaS3() []string {
+	names := []string{"s3." + p.Region + ".amazonaws.com"}
+	own := "${AWS::URLSuffix}"
+	if !strings.HasPrefix(p.Partition, "$") {
+		own = suffix(p.Partition)
+	}
+	if name := "s3." + p.Region + "." + own; name != names[0] {
+		names = append(names, name)
+	}
+	return names
+}
 
 // bounded limits statements to identities that have the boundary, or get it.
 func (p Place) bounded() map[string]map[string][]string {

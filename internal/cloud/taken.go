@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/service/cloudcontrol"
 	controltypes "github.com/aws/aws-sdk-go-v2/service/cloudcontrol/types"
@@ -60,13 +59,12 @@ func (a *Account) identifier(ctx context.Context, kind, name string) (string, er
 	if kind != "AWS::SQS::Queue" && kind != "AWS::SNS::Topic" {
 		return name, nil
 	}
-	who, err := a.Identity(ctx)
+	p, err := a.Place(ctx, "")
 	if err != nil {
 		return "", err
 	}
 	if kind == "AWS::SNS::Topic" {
-		return strings.Join([]string{"arn", Partition(a.Region), "sns", a.Region, who.Account, name}, ":"), nil
+		return p.here("sns", name), nil
 	}
-	_, domain := partition(a.Region)
-	return "https://sqs." + a.Region + "." + domain + "/" + who.Account + "/" + name, nil
+	return "https://sqs." + p.Region + "." + suffix(p.Partition) + "/" + p.Account + "/" + name, nil
 }
