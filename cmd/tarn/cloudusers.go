@@ -26,7 +26,7 @@ func (c *clouds) bound(ctx context.Context, a *cloud.Account) error {
 	case errors.Is(err, tarn.ErrDenied) && cloud.Permission(err) == "iam:CreatePolicy":
 		return hinted{fmt.Errorf("the boundary of the stack's users is not there yet: %w", err), "An administrator of the account makes it, once: `tarn cloud policy --boundary --apply --stack " + c.stack + "`."}
 	case errors.Is(err, cloud.ErrLoose):
-		return hinted{err, "An administrator of the account looks at who has put that there, and makes it right: `tarn cloud policy --boundary --apply --stack " + c.stack + "`."}
+		return hinted{err, "An administrator of the account looks at who has put that there, and makes it right: `tarn cloud policy --boundary --apply --stack " + c.stack + " --region " + a.Region + "`."}
 	case err != nil:
 		return err
 	case made && c.json:

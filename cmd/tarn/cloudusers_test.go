@@ -112,10 +112,11 @@ func TestCloudLooseBoundary(t *testing.T) {
 		code   int
 		want   string
 	}{
-		"all":     {"[" + fmt.Sprintf(statement, `"*"`) + "]", exitFailed, "it allows *"},
-		"some":    {fmt.Sprintf(statement, `["s3:GetObject", "iam:CreateUser"]`), exitFailed, "it allows iam:CreateUser"},
+		"all":     {"[" + fmt.Sprintf(statement, `"*"`) + "]", exitFailed, "it allows * on *"},
+		"some":    {fmt.Sprintf(statement, `["s3:GetObject", "iam:CreateUser"]`), exitFailed, "it allows s3:GetObject on *"},
 		"but":     {`{"Effect": "Allow", "NotAction": ["iam:*"], "Resource": "*"}`, exitFailed, "NotAction"},
-		"tight":   {fmt.Sprintf(statement, `["s3:getobject"]`), exitDone, "is not what this version of tarn has"},
+		"any":     {fmt.Sprintf(statement, `["s3:getobject"]`), exitFailed, "it allows s3:getobject on *"},
+		"tight":   {`{"Effect": "Allow", "Action": "s3:getobject", "Resource": "arn:aws:s3:::tight-backupbucket-*/*", "Condition": {"StringEquals": {"aws:ResourceAccount": "123456789012"}}}`, exitDone, "is not what this version of tarn has"},
 		"denying": {`{"Effect": "Deny", "Action": "iam:*", "Resource": "*"}`, exitDone, "is not what this version of tarn has"},
 	} {
 		p.cli("iam", "create-policy", "--policy-name", "TarnCloud-"+stack+"-boundary", "--policy-document", `{"Version": "2012-10-17", "Statement": `+test.policy+`}`)

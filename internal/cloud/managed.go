@@ -9,7 +9,6 @@ import (
 	"net/url"
 	"reflect"
 	"slices"
-	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
@@ -73,60 +72,11 @@ func (a *Account) Bound(ctx context.Context, p Place) (made, same bool, err erro
 		return false, false, fmt.Errorf("reading the boundary %s: %w", found.ARN, err)
 	}
 	if same = samePolicy(now, string(text)); !same {
-		if more := allowedBeyond(now, doc); more != "" {
+		if more := looser(now, doc.Statement); more != "" {
 			err = fmt.Errorf("the boundary %s: %w: it allows %s", found.ARN, ErrLoose, more)
 		}
 	}
 	return false, same, err
-}
-
-// allowedBeyond names what a policy allows that another one does not; "" if there is
-// nothing. Of resources and conditions it knows nothing: only actions are looked at.
-func allowedBeyond(text string, than Document) string {
-	known := map[string]bool{}
-	for _, s := range than.Statement {
-		for _, action := range s.Action {
-			known[strings.ToLower(action)] = s.Effect == allow
-		}
-	}
-	var policy struct {
-		Statement oneOrMore[struct {
-			Effect    string
-			Action    oneOrMore[string]
-			NotAction oneOrMore[string]
-		}]
-	}
-	if json.Unmarshal([]byte(text), &policy) != nil {
-		return "" // what can't be read is reported as not the same
-	}
-	for _, s := range policy.Statement {
-		if s.Effect != allow {
-			continue
-		}
-		if len(s.NotAction) > 0 {
-			return "all but some actions (NotAction)"
-		}
-		for _, action := range s.Action {
-			if !known[strings.ToLower(action)] {
-				return action
-			}
-		}
-	}
-	return ""
-}
-
-// oneOrMore is what policies write as a value or as a list of them.
-type oneOrMore[T any] []T
-
-// UnmarshalJSON implements json.Unmarshaler.
-func (l *oneOrMore[T]) UnmarshalJSON(data []byte) error {
-	if len(data) > 0 && data[0] == '[' {
-		return json.Unmarshal(data, (*[]T)(l))
-	}
-	var one T
-	err := json.Unmarshal(data, &one)
-	*l = oneOrMore[T]{one}
-	return err
 }
 
 func (a *Account) apply(ctx context.Context, p Place, kind Kind, text string) (*Applied, error) {
