@@ -96,7 +96,7 @@ func hintCloud(err error) string {
 	case errors.Is(err, cloud.ErrRole):
 		return "Look at the ARN in --role and at the account. `tarn cloud bootstrap` makes such a role, which CloudFormation may take."
 	case errors.Is(err, cloud.ErrTooBig):
-		return "Spaces count: written as JSON without them it may fit (`jq -c`). A larger one CloudFormation takes from a bucket only, which tarn does not plan: divide it into several stacks, or have `aws cloudformation create-change-set --template-url` made and looked at."
+		return "Name a bucket of yours in that region by --template-bucket: tarn puts the template there for as long as CloudFormation takes to read it. Or write it as JSON without spaces (`jq -c`), if it fits then."
 	case errors.Is(err, cloud.ErrNoUser):
 		return "Another machine's number goes on (--users, --machine), and `tarn cloud destroy` works. To have the same user again, an administrator makes it: `aws iam create-user --user-name NAME --permissions-boundary ARN`, with `aws iam put-user-policy --policy-name repository` and what `tarn cloud policy --machine` prints."
 	case errors.Is(err, cloud.ErrRolledBack) && permission != "":

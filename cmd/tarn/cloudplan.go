@@ -23,6 +23,7 @@ type planFlags struct {
 	given      func(name string) bool
 	parameters []string
 	role       string
+	bucket     string
 	execute    bool
 	yes        bool
 }
@@ -45,6 +46,10 @@ then empties it by itself. No flag does that. A plan whose names are taken is re
 What loses nothing yet but may later is marked "look at this": a DeletionPolicy that no longer retains, a bucket that is opened, versions
 that end. Where macros (Transform) make more of a template than it shows, what they make of it is judged.
 
+CloudFormation takes a template of more than 51,200 bytes, as the CDK often makes them, from a bucket only: with --template-bucket it is
+put there for as long as the change set takes to be made, and removed again. That wants s3:PutObject, s3:GetObject and s3:DeleteObject of
+BUCKET/tarn-*.template, which ` + "`tarn cloud policy --deployer`" + ` has not, as tarn's own template is small. In a versioned bucket an old version stays.
+
 The exit code is 3 if the plan would lose data or fail, or has something to look at, so that a script can tell.` + "\n" + exitCodes,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -55,6 +60,7 @@ The exit code is 3 if the plan would lose data or fail, or has something to look
 	fl := cmd.Flags()
 	fl.StringVar(&f.template, "template", "", "file with the template that the stack is to have (default: tarn's own, as the flags below say)")
 	fl.StringArrayVar(&f.parameters, "parameter", nil, "NAME=VALUE of a parameter of the template (default: as the stack has it)")
+	fl.StringVar(&f.bucket, "template-bucket", "", "bucket that a template of more than 51,200 bytes is put into for the plan, in the stack's region")
 	fl.StringVar(&f.role, "role", "", "ARN of the role that CloudFormation works with")
 	fl.BoolVar(&f.execute, "execute", false, "carry the plan out")
 	f.stack.register(fl)
@@ -94,6 +100,8 @@ func (c *clouds) plan(ctx context.Context, f planFlags) error {
 		}
 		c.say("stack %s: nothing changes", c.stack)
 		return nil
+	} else if errors.Is(err, cloud.ErrNoBucket) {
+		return hinted{err, "Look at the name in --template-bucket, at the account and at the region: the bucket has to be in the stack's."}
 	} else if err != nil {
 		return err
 	}
@@ -114,7 +122,15 @@ func (f *planFlags) fits() error {
 		if len(f.parameters) > 0 {
 			return hinted{errors.New("--parameter wants --template"), "tarn's own template has no parameters: its flags say what it is to have."}
 		}
+		if f.bucket != "" {
+			return hinted{errors.New("--template-bucket wants --template"), "tarn's own template fits into a request."}
+		}
 		return nil
+	}
+	if f.bucket != "" {
+		if err := checkBucket(f.bucket); err != nil {
+			return hinted{err, "Name a bucket of yours by --template-bucket, without s3:// before it."}
+		}
 	}
 	fl := pflag.NewFlagSet("", pflag.ContinueOnError)
 	new(stackFlags).register(fl)
@@ -148,7 +164,7 @@ func (c *clouds) proposal(ctx context.Context, a *cloud.Account, f planFlags) (p
 	if err != nil {
 		return p, fmt.Errorf("%s: %w", f.template, err)
 	}
-	p = cloud.Proposal{Stack: c.stack, Template: string(text), Role: f.role, Parameters: map[string]string{}, Known: t.Parameters(), Named: true}
+	p = cloud.Proposal{Stack: c.stack, Template: string(text), Role: f.role, Parameters: map[string]string{}, Known: t.Parameters(), Named: true, Bucket: f.bucket}
 	for _, each := range f.parameters {
 		name, value, ok := strings.Cut(each, "=")
 		if !ok {

@@ -36,6 +36,9 @@ type Proposal struct {
 	Known      []string // the names of all parameters that the template has
 	// Named says that the template may name IAM's resources, and use macros.
 	Named bool
+	// Bucket is where a template is put for CloudFormation to read that is too
+	// big for a request; "" for nowhere.
+	Bucket string
 }
 
 // ErrNoChange says that the stack is already what it is to be.
@@ -43,9 +46,6 @@ var ErrNoChange = errors.New("there is nothing to change")
 
 // madeBy is the description of change sets of this program's own.
 const madeBy = "made by tarn"
-
-// maxTemplate is what CloudFormation takes in a request.
-const maxTemplate = 51200
 
 // Propose makes a change set and waits until CloudFormation has worked it out.
 // Nothing changes by that. It returns ErrNoChange if there is nothing to do.
@@ -58,8 +58,8 @@ func (a *Account) Propose(ctx context.Context, p Proposal) (*ChangeSet, error) {
 }
 
 func (a *Account) propose(ctx context.Context, p Proposal) (*ChangeSet, error) {
-	if len(p.Template) > maxTemplate {
-		return nil, fmt.Errorf("%w: it has %d bytes, and CloudFormation takes %d", ErrTooBig, len(p.Template), maxTemplate)
+	if err := p.checkSize(); err != nil {
+		return nil, err
 	}
 	kind := types.ChangeSetTypeUpdate
 	s, err := a.describe(ctx, p.Stack)
@@ -76,8 +76,8 @@ func (a *Account) propose(ctx context.Context, p Proposal) (*ChangeSet, error) {
 	now := a.cfg.Now().UTC() // in full, as a run that was killed may have left one a moment ago
 	in := &cloudformation.CreateChangeSetInput{
 		StackName: &p.Stack, ChangeSetName: new(fmt.Sprintf("tarn-%s-%09d", now.Format("20060102T150405Z"), now.Nanosecond())), ChangeSetType: kind,
-		TemplateBody: &p.Template, Capabilities: []types.Capability{types.CapabilityCapabilityIam},
-		Description: new(madeBy),
+		Capabilities: []types.Capability{types.CapabilityCapabilityIam},
+		Description:  new(madeBy),
 	}
 	if in.Parameters, err = a.parameters(ctx, p); err != nil {
 		return nil, err
@@ -88,9 +88,9 @@ func (a *Account) propose(ctx context.Context, p Proposal) (*ChangeSet, error) {
 	if p.Role != "" {
 		in.RoleARN = &p.Role
 	}
-	out, err := a.CloudFormation.CreateChangeSet(ctx, in)
+	out, err := a.createChangeSet(ctx, p, in)
 	if err != nil {
-		return nil, explain(err)
+		return nil, err
 	}
 	c := &ChangeSet{ID: aws.ToString(out.Id), Stack: p.Stack, StackID: aws.ToString(out.StackId), New: kind == types.ChangeSetTypeCreate, Template: p.Template}
 	err = a.await(ctx, c)

@@ -3,6 +3,7 @@ package guard
 import (
 	"cmp"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -66,13 +67,19 @@ func (c *Change) Dangerous() bool { return c.Goes() && stateful(c.Type) || c.Soo
 // physical one, else the logical id.
 func (c *Change) Called() string { return cmp.Or(shortName(c.Name), c.ID) }
 
-// shortName returns the last part of an ARN or URL.
+// shortName returns the last part of an ARN or URL; of a stack's ARN that before
+// it, as the last is a number that nobody knows it by.
 func shortName(name string) string {
+	if m := stackARN.FindStringSubmatch(name); m != nil {
+		return m[1]
+	}
 	if !strings.HasPrefix(name, "arn:") && !strings.Contains(name, "://") {
 		return name
 	}
 	return name[strings.LastIndexAny(name, ":/")+1:]
 }
+
+var stackARN = regexp.MustCompile(`^arn:aws[a-z-]*:cloudformation:[^:]*:[^:]*:stack/([^/]+)/[^/]+$`)
 
 // Plan is what an update does to a stack.
 type Plan struct {
