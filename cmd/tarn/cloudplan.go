@@ -185,7 +185,7 @@ type typedPlan struct {
 func (c *clouds) judge(ctx context.Context, a *cloud.Account, set *cloud.ChangeSet, parameters map[string]string) (*guard.Plan, error) {
 	plan, err := guard.Look(ctx, a.Asker(), guard.Request{
 		Stack: set.Stack, Template: []byte(set.Template), Parameters: parameters, ChangeSet: set.ID, Changes: set.Changes,
-		Taken: func(ctx context.Context, n guard.Named) (bool, error) { return a.Taken(ctx, n.Type, n.Name) },
+		Taken: func(ctx context.Context, n guard.Named) (bool, error) { return a.Taken(ctx, n.Type, n.ID) },
 	})
 	if err != nil {
 		return nil, err

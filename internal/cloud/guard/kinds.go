@@ -145,6 +145,9 @@ type traits struct {
 	Maybe []string `json:"maybe,omitempty"`
 	// Name is the property with the physical name, if one may be given.
 	Name string `json:"name,omitempty"`
+	// ID are the properties that make the primary identifier, if it is not the name.
+	// Those that the service makes are among them.
+	ID []string `json:"id,omitempty"`
 }
 
 // table.json is made from AWS's resource provider schemas, as cfn-lint ships

@@ -220,6 +220,10 @@ func (d *differ) askTaken(ctx context.Context, taken func(context.Context, Named
 		if taken == nil {
 			continue
 		}
+		if n.ID == "" {
+			p.Notes = append(p.Notes, fmt.Sprintf("whether a %s called %q is there already is not known: AWS finds none by its name alone", Noun(n.Type), n.Name))
+			continue
+		}
 		is, err := taken(ctx, n)
 		switch {
 		case ctx.Err() != nil:

@@ -44,6 +44,10 @@ for name in json.load(sys.stdin):
     own = [p for p in fixed if p.endswith("Name") and "/" not in p and name.split("::")[-1].endswith(p.removesuffix("Name"))]
     if len(id) == 1 and id[0] not in hidden and id[0] in s["properties"]: t["name"] = id[0]
     elif own: t["name"] = own[0]
+    # The queue's and the topic's are made of their names.
+    if "name" in t and s.get("primaryIdentifier") and name not in ("AWS::SQS::Queue", "AWS::SNS::Topic"):
+        order = [p.removeprefix("/properties/") for p in s["primaryIdentifier"]]
+        if order != [t["name"]]: t["id"] = order
     types[name] = t
 json.dump({"source": "resource provider schemas of us-east-1, as cfn-lint " + importlib.metadata.version("cfn-lint") + " ships them",
            "date": datetime.date.today().isoformat(), "types": types}, sys.stdout, indent=1, sort_keys=True)
@@ -85,8 +89,8 @@ func TestTable(t *testing.T) {
 				t.Errorf("%s: a change of %s replaces it, which table.json does not say: run `go test -run TestTable -update`", name, p)
 			}
 		}
-		if got.Name != want.Name {
-			t.Errorf("%s: its name is in %q, in table.json %q", name, want.Name, got.Name)
+		if got.Name != want.Name || !slices.Equal(got.ID, want.ID) {
+			t.Errorf("%s: its name is in %q (id %q), in table.json %q (%q)", name, want.Name, want.ID, got.Name, got.ID)
 		}
 	}
 }
