@@ -25,6 +25,15 @@ func TestBoundary(t *testing.T) {
 	ours, other := map[string]string{"iam:PermissionsBoundary": p.Boundary()}, map[string]string{"iam:PermissionsBoundary": "arn:aws:iam::aws:policy/AdministratorAccess"}
 	user, role := "arn:aws:iam::123456789012:user/tarn-Machine1-ABC", "arn:aws:iam::123456789012:role/tarn-AdminRole-ABC"
 	role2 := "arn:aws:iam::123456789012:role/cdk-tarn-cfn-exec-role-123456789012-us-east-1"
+	key := "arn:aws:kms:us-east-1:123456789012:key/k"
+	tags := func(keys string) map[string]string { return map[string]string{"aws:TagKeys": keys} }
+	tagged := func(stack, keys, before string) map[string]string {
+		m := map[string]string{"aws:RequestedRegion": "us-east-1", "aws:RequestTag/tarn:stack": stack, "aws:TagKeys": keys}
+		if before != "" {
+			m["aws:ResourceTag/tarn:stack"] = before
+		}
+		return m
+	}
 	execution := &iam{t: t, identity: statementsOf(t, p, cloud.Execution)}
 	for _, test := range []struct {
 		action, resource string
@@ -41,6 +50,12 @@ func TestBoundary(t *testing.T) {
 		{"iam:PutRolePolicy", role2, ours, false}, {"iam:DeleteRolePermissionsBoundary", role2, nil, false},
 		{"iam:CreatePolicyVersion", p.Boundary(), nil, false}, {"iam:SetDefaultPolicyVersion", p.Boundary(), nil, false}, {"iam:DeletePolicy", p.Boundary(), nil, false},
 		{"iam:CreatePolicy", p.Boundary(), nil, false}, {"iam:CreateAccessKey", user, ours, false},
+		{"iam:TagUser", user, tags("aws:cloudformation:stack-name"), true}, {"iam:TagUser", user, tags("team"), false}, {"iam:TagUser", user, tags("aws:cloudformation:stack-name,team"), false},
+		{"iam:TagRole", role, tags("team"), false}, {"iam:UntagUser", user, tags("team"), false}, {"iam:CreateUser", "arn:aws:iam::123456789012:user/tarn-Machinery", ours, false},
+		{"kms:TagResource", key, tagged("tarn", "tarn:stack", ""), true}, {"kms:TagResource", key, tagged("tarn", "tarn:stack,project", ""), false}, {"kms:TagResource", key, tagged("other", "tarn:stack", ""), false},
+		{"kms:TagResource", key, tagged("tarn", "tarn:stack", "other"), false}, {"kms:TagResource", key, tagged("tarn", "tarn:stack", "tarn"), true},
+		{"budgets:ModifyBudget", "arn:aws:budgets::123456789012:budget/tarn-cost-1a2b3c4d", nil, true}, {"budgets:ModifyBudget", "arn:aws:budgets::123456789012:budget/tarn-2-cost-1a2b3c4d", nil, false},
+		{"budgets:ModifyBudget", "arn:aws:budgets::123456789012:budget/tarn-home", nil, false},
 	} {
 		if got := execution.allowed(access{test.action, test.resource, test.context}); got != test.want {
 			t.Errorf("execution role: %s on %s with %v: allowed %t", test.action, test.resource, test.context, got)
@@ -49,7 +64,6 @@ func TestBoundary(t *testing.T) {
 	// All that the deployer can have themselves then, with all that IAM has to give.
 	admin := &iam{t: t, boundary: statementsOf(t, p, cloud.Boundary), identity: []cloud.Statement{{Effect: "Allow", Action: []string{"*"}, Resource: []string{"*"}}}}
 	bucket, own := "arn:aws:s3:::tarn-backupbucket-abc", map[string]string{"aws:ResourceAccount": leastAccount}
-	key := "arn:aws:kms:us-east-1:123456789012:key/k"
 	for _, test := range []struct {
 		action, resource string
 		context          map[string]string
@@ -86,7 +100,7 @@ func TestBoundary(t *testing.T) {
 // may not is told who can.
 func TestCloudBoundary(t *testing.T) {
 	p := newPlanner(t)
-	if code, said := p.typed("", "cloud", "deploy", "--yes", "--only-stack", "--admin-role"); code != exitDone || !strings.Contains(said, "Made the policy arn:aws:iam::123456789012:policy/TarnCloud-tarn-boundary") {
+	if code, said := p.typed("", "cloud", "deploy", "--yes", "--only-stack", "--admin-role"); code != exitDone || !strings.Contains(said, "Made the policy arn:aws:iam::123456789012:policy/TarnCloud-tarn-us-east-1-boundary") {
 		t.Fatalf("%d\n%s", code, said)
 	}
 	// The server does not bound users that CloudFormation makes; for them the template has to do.
@@ -101,7 +115,7 @@ func TestCloudBoundary(t *testing.T) {
 	if code, said := p.typed("", "cloud", "deploy", "--yes", "--only-stack", "--users", "2"); code != exitDone || strings.Contains(said, "Made the policy") || strings.Contains(said, "not what this version") {
 		t.Errorf("again: %d\n%s", code, said)
 	}
-	p.cli("iam", "create-policy-version", "--set-as-default", "--policy-arn", "arn:aws:iam::123456789012:policy/TarnCloud-tarn-boundary", "--policy-document",
+	p.cli("iam", "create-policy-version", "--set-as-default", "--policy-arn", "arn:aws:iam::123456789012:policy/TarnCloud-tarn-us-east-1-boundary", "--policy-document",
 		`{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"}]}`)
 	if code, said := p.typed("", "cloud", "deploy", "--yes", "--only-stack", "--users", "3"); code != exitDone || !strings.Contains(said, "not what this version of tarn has") {
 		t.Errorf("another boundary: %d\n%s", code, said)

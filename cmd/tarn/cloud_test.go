@@ -237,7 +237,7 @@ func TestCloudFirstRepositoryStays(t *testing.T) {
 func TestCloudBootstrap(t *testing.T) {
 	p := deployer(t, storagetest.Moto(t).URL)
 	out := p.must("cloud", "bootstrap", "--qualifier", "mine")
-	want := "cdk bootstrap aws://123456789012/us-east-1 --qualifier mine --toolkit-stack-name CDKToolkit-mine --cloudformation-execution-policies arn:aws:iam::123456789012:policy/TarnCloud-tarn-execution\n"
+	want := "cdk bootstrap aws://123456789012/us-east-1 --qualifier mine --toolkit-stack-name CDKToolkit-mine --cloudformation-execution-policies arn:aws:iam::123456789012:policy/TarnCloud-tarn-us-east-1-execution\n"
 	if out != want {
 		t.Errorf("%s", out)
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -25,14 +26,16 @@ it apart from the CDK's own. ` + "`tarn cloud deploy --role ARN`" + ` then works
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return c.bootstrap(cmd.Context(), qualifier, run) },
 	}
-	cmd.Flags().StringVar(&qualifier, "qualifier", cloud.DefaultQualifier, "1 to 10 letters and digits that keep it apart from other bootstraps")
+	cmd.Flags().StringVar(&qualifier, "qualifier", "", "1 to 10 letters and digits that keep it apart from other bootstraps (default: of the stack's name)")
 	cmd.Flags().BoolVar(&run, "run", false, "make the policies, and run the call")
 	return cmd
 }
 
 func (c *clouds) bootstrap(ctx context.Context, qualifier string, run bool) error {
-	if err := cloud.CheckQualifier(qualifier); err != nil {
-		return err
+	if qualifier != "" {
+		if err := cloud.CheckQualifier(qualifier); err != nil {
+			return err
+		}
 	}
 	a, err := c.account(ctx)
 	if err != nil {
@@ -42,7 +45,7 @@ func (c *clouds) bootstrap(ctx context.Context, qualifier string, run bool) erro
 	if err != nil {
 		return err
 	}
-	place.Qualifier = qualifier
+	place.Qualifier = cmp.Or(qualifier, place.Qualifier)
 	call := place.Bootstrap()
 	if c.profile != "" {
 		call = append(call, "--profile", c.profile)

@@ -42,6 +42,13 @@ type gate struct {
 	failed    map[string]string // the events of stacks that could not be changed
 }
 
+// placeOf is where a stack is, with one execution role for all stacks.
+func placeOf(stack string) cloud.Place {
+	p := cloud.NewPlace("us-east-1", leastAccount, stack)
+	p.Qualifier = "x"
+	return p
+}
+
 func newGate(t *testing.T) (*gate, string) {
 	server, err := url.Parse(storagetest.Moto(t).URL)
 	if err != nil {
@@ -49,7 +56,7 @@ func newGate(t *testing.T) (*gate, string) {
 	}
 	g := &gate{
 		t: t, next: httputil.NewSingleHostReverseProxy(server), templates: map[string]string{}, deployed: map[string]string{}, users: map[string]string{}, failed: map[string]string{},
-		place: func(stack string) cloud.Place { return cloud.NewPlace("us-east-1", leastAccount, stack) },
+		place: placeOf,
 	}
 	proxy := httptest.NewServer(g)
 	t.Cleanup(proxy.Close)

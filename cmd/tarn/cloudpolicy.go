@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -35,8 +36,10 @@ and the execution role can make none without it, nor take it off or change it. A
 
 Over the bucket itself that key has power: IAM can't tell a lifecycle that keeps old versions from one that deletes everything in a
 day, and the template needs one. plan and deploy ask for the bucket's name before a lifecycle deletes sooner, but who has the key need
-not use them. What holds against it is Object Lock (--object-lock): no lifecycle deletes a locked version. Keep the key off the
-machines that back up.
+not use them. What holds against that is Object Lock in the mode compliance (--object-lock DAYS --object-lock-mode compliance): no
+lifecycle deletes a locked version. The mode governance does not: a policy of the bucket, which the key writes, too, can let somebody
+bypass it. And nothing keeps who has the key from having new backups encrypted with a KMS key that is taken away later, or from
+letting others into the bucket by its policy, beyond the boundary. Keep the key off the machines that back up.
 
 The account's number is asked of AWS, unless --account and --region are given. --apply makes the policy in the account, or a new
 version of it; of the five versions that IAM keeps the oldest goes, if there is no room.` + "\n" + exitCodes,
@@ -61,7 +64,7 @@ version of it; of the five versions that IAM keeps the oldest goes, if there is 
 	cmd.Flags().StringVar(&f.bucket, "bucket", "", "name of the bucket (default: as CloudFormation names the stack's)")
 	cmd.Flags().StringVar(&f.prefix, "prefix", cloud.DefaultPrefix, "prefix of the repository in the bucket")
 	cmd.Flags().StringVar(&f.key, "kms-key", "", "ARN of the bucket's own KMS key, if it has one")
-	cmd.Flags().StringVar(&f.qualifier, "qualifier", cloud.DefaultQualifier, "qualifier of \"tarn cloud bootstrap\", which names the execution role")
+	cmd.Flags().StringVar(&f.qualifier, "qualifier", "", "qualifier of \"tarn cloud bootstrap\", which names the execution role (default: of the stack's name)")
 	return cmd
 }
 
@@ -120,8 +123,10 @@ func (c *clouds) policyPlace(ctx context.Context, f policyFlags) (place cloud.Pl
 	if err := cloud.CheckPrefix(f.prefix); err != nil {
 		return place, nil, err
 	}
-	if err := cloud.CheckQualifier(f.qualifier); err != nil {
-		return place, nil, err
+	if f.qualifier != "" {
+		if err := cloud.CheckQualifier(f.qualifier); err != nil {
+			return place, nil, err
+		}
 	}
 	if f.account != "" {
 		err = cloud.CheckAccount(f.account)
@@ -154,7 +159,7 @@ func (c *clouds) policyPlace(ctx context.Context, f policyFlags) (place cloud.Pl
 	if err := place.CheckKey(f.key); err != nil {
 		return place, nil, err
 	}
-	place.Prefix, place.Key, place.Qualifier = f.prefix, f.key, f.qualifier
+	place.Prefix, place.Key, place.Qualifier = f.prefix, f.key, cmp.Or(f.qualifier, place.Qualifier)
 	if f.bucket == "" {
 		return place, a, nil
 	}

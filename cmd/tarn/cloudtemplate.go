@@ -26,7 +26,7 @@ func (f *stackFlags) register(fl *pflag.FlagSet) {
 	fl.StringVar(&f.class, "storage-class", string(o.Class), "storage class of archives: "+fmt.Sprint(tarn.Classes))
 	fl.StringVar(&f.Prefix, "prefix", o.Prefix, "prefix of the repository in the bucket")
 	fl.IntVar(&f.Users, "users", o.Users, "number of machines, each of which gets a user of its own")
-	fl.IntVar(&f.LockDays, "object-lock", 0, "days for which no object can be deleted")
+	fl.IntVar(&f.LockDays, "object-lock", 0, "days for which no object can be deleted: by nobody in the mode compliance, by who may bypass it in governance")
 	fl.StringVar(&f.mode, "object-lock-mode", strings.ToLower(o.LockMode), "governance, or compliance: then really nobody can, the account's owner neither")
 	fl.BoolVar(&f.KMS, "kms", false, "encrypt the bucket with a KMS key of its own (about a dollar a month), which a stack keeps once it has it")
 	fl.BoolVar(&f.AdminRole, "admin-role", false, "a role that may delete from the repository, with a second factor")

@@ -66,6 +66,7 @@ func needsOf(t *testing.T, do, stack string, r *guard.Resource, all map[string]*
 			bound(context, stack, all["Machine1"])
 		case action == "kms:CreateKey" || action == "kms:TagResource":
 			context["aws:RequestTag/tarn:stack"] = stack
+			context["aws:TagKeys"] = "tarn:stack"
 			resource = "*"
 		case r.Type == "AWS::KMS::Key":
 			context["aws:ResourceTag/tarn:stack"] = stack
@@ -79,7 +80,7 @@ func needsOf(t *testing.T, do, stack string, r *guard.Resource, all map[string]*
 func bound(context map[string]string, stack string, r *guard.Resource) {
 	sub, _ := r.Properties["PermissionsBoundary"].(map[string]any)
 	if arn, ok := sub["Fn::Sub"].(string); ok {
-		context["iam:PermissionsBoundary"] = strings.NewReplacer("${AWS::Partition}", "aws", "${AWS::AccountId}", leastAccount, "${AWS::StackName}", stack).Replace(arn)
+		context["iam:PermissionsBoundary"] = strings.NewReplacer("${AWS::Partition}", "aws", "${AWS::AccountId}", leastAccount, "${AWS::StackName}", stack, "${AWS::Region}", "us-east-1").Replace(arn)
 	}
 }
 
@@ -98,7 +99,7 @@ func arnOf(stack string, r *guard.Resource) string {
 	case "AWS::KMS::Key":
 		return "arn:aws:kms:us-east-1:" + leastAccount + ":key/1-2-3"
 	}
-	return "arn:aws:budgets::" + leastAccount + ":budget/" + stack + "-cost"
+	return "arn:aws:budgets::" + leastAccount + ":budget/" + stack + "-cost-1a2b3c4d"
 }
 
 // TestExecutionPolicy: all that CloudFormation asks for, for every combination of
@@ -236,7 +237,7 @@ func TestCloudLeastPrivilege(t *testing.T) {
 	g.mu.Lock()
 	g.deployer = withoutAction(g.deployer, "iam:CreatePolicy") // which it never had
 	g.mu.Unlock()
-	g.place = func(string) cloud.Place { return cloud.NewPlace("us-east-1", leastAccount, "other") }
+	g.place = func(string) cloud.Place { return placeOf("other") }
 	g.set("other", "", "")
 	if code, _, errs := h.run(append(slices.Clone(first), "--stack", "other")...); code != exitFailed || !strings.Contains(errs, "An administrator of the account makes it, once: `tarn cloud policy --boundary --apply --stack other`") {
 		t.Errorf("no boundary, after %s: %d\n%s", stack, code, errs)

@@ -191,6 +191,12 @@ func (i *iam) conditions(s cloud.Statement, a access) bool {
 				holds = slices.Contains(values, fmt.Sprint(!has))
 			case "StringEquals":
 				holds = has && slices.Contains(values, got)
+			case "StringNotEquals": // of what is not there, too
+				holds = !has || !slices.Contains(values, got)
+			case "ForAllValues:StringLike": // of a list, here with commas; of an empty one, too
+				holds = !has || !slices.ContainsFunc(strings.Split(got, ","), func(each string) bool {
+					return !slices.ContainsFunc(values, func(v string) bool { return like(v, each) })
+				})
 			case "Bool":
 				holds = has && slices.ContainsFunc(values, func(v string) bool { return strings.EqualFold(v, got) })
 			case "StringLike":

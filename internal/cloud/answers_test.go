@@ -373,3 +373,14 @@ func TestTryKey(t *testing.T) {
 		}
 	}
 }
+
+// TestNamesByCase: for IAM two names that differ in capital letters only are one, and a
+// stack called so is told why.
+func TestNamesByCase(t *testing.T) {
+	a, _ := answering(t, map[string][]string{
+		"GetPolicy": {refusal(404, "NoSuchEntity", "Policy was not found")}, "CreatePolicy": {refusal(409, "EntityAlreadyExists", "A policy called so already exists")},
+	})
+	if _, _, err := a.Bound(t.Context(), cloud.NewPlace("eu-west-1", "123456789012", "Tarn")); !errors.Is(err, cloud.ErrNameTaken) || !strings.Contains(err.Error(), "differs in capital letters only") {
+		t.Error(err)
+	}
+}

@@ -87,8 +87,10 @@ func (a *Account) apply(ctx context.Context, p Place, kind Kind, text string) (*
 			PolicyName: new(p.PolicyName(kind)), PolicyDocument: &text,
 			Description: new("Made by tarn: what is needed for the stack " + p.Stack + ", and nothing else"),
 		})
-		if err != nil {
-			return nil, explain(err)
+		if err := explain(err); errors.Is(err, ErrNameTaken) {
+			return nil, fmt.Errorf("there is one whose name differs in capital letters only, of a stack called like %s; take another name for this one: %w", p.Stack, err)
+		} else if err != nil {
+			return nil, err
 		}
 		done.Made, done.Changed, done.Version = true, true, aws.ToString(out.Policy.DefaultVersionId)
 		return done, nil

@@ -2,6 +2,7 @@ package cloud
 
 import (
 	"cmp"
+	"crypto/sha256"
 	"fmt"
 	"io/fs"
 	"regexp"
@@ -146,8 +147,18 @@ func (p Place) here(service, rest string) string {
 	return fmt.Sprintf("arn:%s:%s:%s:%s:%s", p.Partition, service, p.Region, p.Account, rest)
 }
 
-// DefaultQualifier is that of this program's own `cdk bootstrap`.
-const DefaultQualifier = "tarn"
+// DefaultQualifier is that of the stack's own `cdk bootstrap`: two stacks have two,
+// since each has an execution role with a policy of its own. It becomes part of the
+// name of a bucket, so that it has small letters alone.
+func DefaultQualifier(stack string) string {
+	const most = 10 // of the CDK
+	plain := strings.ReplaceAll(strings.ToLower(stack), "-", "")
+	if plain == stack && len(plain) <= most && plain != "hnb659fds" { // which is the CDK's own
+		return plain
+	}
+	hash := fmt.Sprintf("%x", sha256.Sum256([]byte(stack)))
+	return plain[:min(len(plain), 4)] + hash[:most-4]
+}
 
 // NewPlace returns where a stack is whose bucket is not known yet.
 func NewPlace(region, account, stack string) Place {
@@ -158,7 +169,7 @@ func NewPlace(region, account, stack string) Place {
 const aPartition = "aws"
 
 func placeIn(partition, region, account, stack string) Place {
-	p := Place{Partition: partition, Region: region, Account: account, Stack: stack, Prefix: DefaultPrefix, Qualifier: DefaultQualifier}
+	p := Place{Partition: partition, Region: region, Account: account, Stack: stack, Prefix: DefaultPrefix, Qualifier: DefaultQualifier(stack)}
 	p.Bucket = p.bucketPattern()
 	return p
 }

@@ -84,7 +84,7 @@ func TestPoliciesOfDeployment(t *testing.T) {
 				}
 			}
 			regional := !strings.HasPrefix(s.Action[0], "iam:") && !strings.HasPrefix(s.Action[0], "budgets:")
-			if regional && !slices.Equal(s.Condition["StringEquals"]["aws:RequestedRegion"], []string{"eu-west-1"}) {
+			if s.Effect == "Allow" && regional && !slices.Equal(s.Condition["StringEquals"]["aws:RequestedRegion"], []string{"eu-west-1"}) {
 				t.Errorf("%s, %s: in any region", kind, s.Sid)
 			}
 		}
@@ -96,7 +96,7 @@ func TestPoliciesOfDeployment(t *testing.T) {
 		}
 	}
 	last := list[slices.IndexFunc(list, func(s cloud.Statement) bool { return s.Sid == "NotItself" })]
-	if last.Effect != "Deny" || !slices.Contains(last.Resource, "arn:aws:iam::123456789012:policy/TarnCloud-tarn-*") || !slices.Contains(last.Resource, "arn:aws:iam::123456789012:role/cdk-*") {
+	if last.Effect != "Deny" || !slices.Contains(last.Resource, "arn:aws:iam::123456789012:policy/TarnCloud-*") || !slices.Contains(last.Resource, "arn:aws:iam::123456789012:role/cdk-*") {
 		t.Errorf("%+v", last)
 	}
 }
@@ -156,5 +156,33 @@ func TestCheckNames(t *testing.T) {
 		if err := cloud.CheckPrefix(name); (err == nil) != ok {
 			t.Errorf("prefix %q: %v", name, err)
 		}
+	}
+}
+
+// TestNamesOfRegions: IAM is one for all regions, so stacks of one name in two of them have
+// two policies; and two stacks have two execution roles.
+func TestNamesOfRegions(t *testing.T) {
+	here, there := cloud.NewPlace("eu-west-1", "123456789012", "tarn"), cloud.NewPlace("us-east-1", "123456789012", "tarn")
+	for _, kind := range cloud.Kinds {
+		if here.PolicyName(kind) == there.PolicyName(kind) {
+			t.Errorf("%s: both regions have %s", kind, here.PolicyName(kind))
+		}
+	}
+	if name := cloud.NewPlace("ap-southeast-2", "1", strings.Repeat("a", 24)).PolicyName(cloud.Execution); len(name) > 128 {
+		t.Errorf("%d letters: %s", len(name), name)
+	}
+	seen := map[string]string{}
+	for _, stack := range []string{"tarn", "Tarn", "a", "b", "a-b", "ab", "tarn-home", "tarn-homes", "abcdefghij", "abcdefghijk", "abcdefghijkl", "hnb659fds", "T-1"} {
+		q := cloud.DefaultQualifier(stack)
+		if err := cloud.CheckQualifier(q); err != nil || strings.ToLower(q) != q || seen[q] != "" || q == "hnb659fds" {
+			t.Errorf("%s: %s, as %q has; %v", stack, q, seen[q], err)
+		}
+		seen[q] = stack
+		if call := strings.Join(cloud.NewPlace("us-east-1", "123456789012", stack).Bootstrap(), " "); !strings.Contains(call, "--qualifier "+q+" --toolkit-stack-name CDKToolkit-"+q+" ") {
+			t.Error(call)
+		}
+	}
+	if q := cloud.DefaultQualifier("tarn"); q != "tarn" {
+		t.Errorf("that of the stack tarn is %s", q)
 	}
 }

@@ -10,8 +10,11 @@ const stackTag = "tarn:stack"
 
 // PolicyName returns the name of the managed policy of a kind, as Apply makes
 // it. It does not begin like the names of the stack's own resources, so that
-// what the stack may change leaves it alone.
-func (p Place) PolicyName(kind Kind) string { return "TarnCloud-" + p.Stack + "-" + string(kind) }
+// what the stack may change leaves it alone. IAM is the same in all regions, and the
+// policies of two stacks of one name are not: so the region is in it.
+func (p Place) PolicyName(kind Kind) string {
+	return "TarnCloud-" + p.Stack + "-" + p.Region + "-" + string(kind)
+}
 
 // regional limits statements to the region.
 func (p Place) regional() map[string]map[string][]string {
@@ -27,7 +30,7 @@ func (p Place) regionalBucket() map[string]map[string][]string {
 // then is the execution role's, which is passed to it.
 func (p Place) deployer() []Statement {
 	stack := []string{p.here("cloudformation", "stack/"+p.Stack+"/*")}
-	users := []string{p.iam("user", p.Stack+"-"+machineID+"*")}
+	users := []string{p.users()}
 	return []Statement{{
 		Sid: "DeployStack", Effect: allow, Resource: stack, Condition: p.regional(),
 		Action: []string{
@@ -62,15 +65,17 @@ func (p Place) ExecutionRole() string {
 // IAM can't tell one lifecycle configuration from another, and the template needs
 // one. So the role could have S3 delete what is in the bucket, a day later; a
 // policy of the bucket would not keep it from that, since the role writes that, too.
-// What does is Object Lock: no lifecycle ends a version that is locked.
+// What does is Object Lock in the mode COMPLIANCE: no lifecycle ends a version that is
+// locked. In the mode GOVERNANCE a policy of the bucket can let somebody bypass it, and
+// no lock keeps what is written from being encrypted with a key that is taken away later.
 func (p Place) execution() []Statement {
 	return slices.Concat(p.makeBucket(), p.makeIdentities(), p.makeKey(), []Statement{{
 		Sid: "CostAlarm", Effect: allow, Action: []string{"budgets:ViewBudget", "budgets:ModifyBudget"},
-		Resource: []string{"arn:" + p.Partition + ":budgets::" + p.Account + ":budget/" + p.Stack + "-*"},
+		Resource: []string{"arn:" + p.Partition + ":budgets::" + p.Account + ":budget/" + p.Stack + "-cost-*"},
 	}, {
 		// Whoever can change a policy or a role that gives them rights has all rights.
 		Sid: "NotItself", Effect: deny, Action: []string{"iam:*"},
-		Resource: []string{p.iam("policy", p.PolicyName("*")), p.iam("role", "cdk-*"), p.iam("user", "TarnCloud-*"), p.iam("role", "TarnCloud-*")},
+		Resource: []string{p.iam("policy", "TarnCloud-*"), p.iam("role", "cdk-*"), p.iam("user", "TarnCloud-*"), p.iam("role", "TarnCloud-*")},
 	}, keepBoundary()})
 }
 
@@ -103,11 +108,11 @@ func (p Place) makeBucket() []Statement {
 }
 
 func (p Place) makeIdentities() []Statement {
-	users, roles := []string{p.iam("user", p.Stack+"-"+machineID+"*")}, []string{p.iam("role", p.Stack+"-"+adminRoleID+"*")}
+	users, roles := []string{p.users()}, []string{p.iam("role", p.Stack+"-"+adminRoleID+"-*")}
 	return []Statement{{
 		Sid: "Users", Effect: allow, Resource: users,
 		Action: []string{
-			"iam:GetUser", "iam:DeleteUser", "iam:TagUser", "iam:UntagUser", "iam:GetUserPolicy", "iam:DeleteUserPolicy",
+			"iam:GetUser", "iam:DeleteUser", "iam:GetUserPolicy", "iam:DeleteUserPolicy",
 			"iam:ListUserPolicies", "iam:ListAttachedUserPolicies", "iam:ListGroupsForUser", "iam:ListAccessKeys",
 		},
 	}, {
@@ -117,23 +122,41 @@ func (p Place) makeIdentities() []Statement {
 		// Who may take the role is of no matter beyond the boundary.
 		Sid: "AdminRole", Effect: allow, Resource: roles,
 		Action: []string{
-			"iam:GetRole", "iam:UpdateRole", "iam:UpdateAssumeRolePolicy", "iam:DeleteRole", "iam:TagRole", "iam:UntagRole",
+			"iam:GetRole", "iam:UpdateRole", "iam:UpdateAssumeRolePolicy", "iam:DeleteRole",
 			"iam:GetRolePolicy", "iam:DeleteRolePolicy", "iam:ListRolePolicies", "iam:ListAttachedRolePolicies",
 		},
 	}, {
 		Sid: "BoundedRole", Effect: allow, Resource: roles, Condition: p.bounded(),
 		Action: []string{"iam:CreateRole", "iam:PutRolePolicy", "iam:PutRolePermissionsBoundary"},
+	}, {
+		// The template has no tags for them, and others may give rights elsewhere.
+		Sid: "OnlyTagsOfCloudFormation", Effect: allow, Resource: slices.Concat(users, roles),
+		Action:    []string{"iam:TagUser", "iam:UntagUser", "iam:TagRole", "iam:UntagRole"},
+		Condition: map[string]map[string][]string{"ForAllValues:StringLike": {"aws:TagKeys": {systemTags}}},
 	}}
 }
+
+// systemTags are those that CloudFormation sets by itself, and nobody else can.
+const systemTags = "aws:cloudformation:*"
+
+// users matches the names that CloudFormation gives the stack's users.
+func (p Place) users() string { return p.iam("user", p.Stack+"-"+machineID+"*-*") }
 
 func (p Place) makeKey() []Statement {
 	return []Statement{{
 		// A key has no name of the stack's: what it is tagged with tells whose it is.
 		Sid: "MakeKey", Effect: allow, Resource: []string{"*"},
 		Action: []string{"kms:CreateKey", "kms:TagResource"},
-		Condition: map[string]map[string][]string{"StringEquals": {
-			"aws:RequestedRegion": {p.Region}, "aws:RequestTag/" + stackTag: {p.Stack},
-		}},
+		Condition: map[string]map[string][]string{
+			"StringEquals":            {"aws:RequestedRegion": {p.Region}, "aws:RequestTag/" + stackTag: {p.Stack}},
+			"ForAllValues:StringLike": {"aws:TagKeys": {stackTag, systemTags}}, // others may give rights elsewhere
+		},
+	}, {
+		// Of keys that were there before, those of another stack are not to be taken over.
+		Sid: "NotKeysOfOthers", Effect: deny, Action: []string{"kms:TagResource"}, Resource: []string{"*"},
+		Condition: map[string]map[string][]string{
+			"StringNotEquals": {"aws:ResourceTag/" + stackTag: {p.Stack}}, "Null": {"aws:ResourceTag/" + stackTag: {"false"}},
+		},
 	}, {
 		// Not PutKeyPolicy: the template's key policy is always the same, and who could
 		// change one could take over any key by tagging it.
