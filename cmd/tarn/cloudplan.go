@@ -44,7 +44,8 @@ has data of its own takes more: somebody has to type its name, for each. So does
 then empties it by itself. No flag does that. A plan whose names are taken is refused, since it would fail.
 
 What loses nothing yet but may later is marked "look at this": a DeletionPolicy that no longer retains, a bucket that is opened, versions
-that end. Where macros (Transform) make more of a template than it shows, what they make of it is judged.
+that end, a lock that gets weaker, logs or backups that are kept for less, a user whose keys end. Macros of a template run already when
+it is planned, and no flag has to allow the roles, users and policies that it makes: look at them before --execute. Where macros (Transform) make more of a template than it shows, what they make of it is judged.
 
 CloudFormation takes a template of more than 51,200 bytes, as the CDK often makes them, from a bucket only: with --template-bucket it is
 put there for as long as the change set takes to be made, and removed again. That wants s3:PutObject, s3:GetObject and s3:DeleteObject of

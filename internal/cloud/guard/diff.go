@@ -75,7 +75,7 @@ func compare(old, new *side) *differ {
 // both compares a resource that is there with what becomes of it.
 func (d *differ) both(id string) {
 	was := d.old.Resources[id]
-	c := &Change{Action: Removed, ID: id, Type: was.Type, Kept: kept(was.DeletionPolicy)}
+	c := &Change{Action: Removed, ID: id, Type: was.Type, Kept: kept(was.DeletionPolicy), emptied: d.old.emptied(id)}
 	properties, is := d.new.properties[id]
 	switch will := d.new.Resources[id]; {
 	case !is:

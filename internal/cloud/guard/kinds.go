@@ -15,6 +15,10 @@ type kind struct {
 	snapshots bool // DeletionPolicy: Snapshot works
 }
 
+// emptier is the type of what the CDK makes of autoDeleteObjects: it deletes all that
+// is in a bucket, before that goes.
+const emptier = "Custom::S3AutoDeleteObjects"
+
 // kinds are the types with data of their own: those that the AWS CDK counts as
 // stateful (StatefulResources of its specification), and kin of theirs. The
 // types that DeletionPolicy: Snapshot works for are named in CloudFormation's
@@ -132,6 +136,7 @@ var kinds = map[string]kind{
 	"AWS::Timestream::InfluxDBCluster":           {"database cluster", "what is in it", false},
 	"AWS::Transfer::Server":                      {"file server", "its users and its host key", false},
 	"AWS::WorkSpaces::Workspace":                 {"desktop", "what is on its disks", false},
+	emptier:                                      {"custom resource", "the objects in its bucket: when it goes, it empties that", false},
 	"AWS::WorkspacesInstances::Volume":           {"volume", "what is on it", false},
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -174,6 +175,11 @@ func processed(ctx context.Context, api API, req Request, p *Plan, old, new *Sid
 	if was == nil && !p.New || will == nil || was != nil && was.transformed || will.transformed {
 		p.Notes = append(p.Notes, "macros (Transform) make more of the template than it shows: of what they make, only what CloudFormation says itself is known")
 	}
+	if was != nil && reflect.DeepEqual(was, will) && !will.madeOf(new.Template) {
+		// A server that answers the deployed one in its place would hide all changes.
+		p.Notes = append(p.Notes, "macros (Transform): CloudFormation says that they make the same of the new template as of the old one, which does not look so: the templates are compared as they were given")
+		return nil
+	}
 	switch {
 	case will == nil || was == nil && !p.New:
 		return nil
@@ -182,6 +188,17 @@ func processed(ctx context.Context, api API, req Request, p *Plan, old, new *Sid
 	}
 	new.Template = will
 	return nil
+}
+
+// madeOf reports whether t can be what macros have made of a template: they may
+// replace what is not a type of CloudFormation's own, and add to it.
+func (t *Template) madeOf(given *Template) bool {
+	for id, r := range given.Resources {
+		if made := t.Resources[id]; strings.HasPrefix(r.Type, "AWS::") && !strings.HasPrefix(r.Type, "AWS::Serverless::") && (made == nil || made.Type != r.Type) {
+			return false
+		}
+	}
+	return true
 }
 
 // oneProcessed returns a template after its macros; nil if there is none.
@@ -194,7 +211,11 @@ func oneProcessed(ctx context.Context, api API, in *cloudformation.GetTemplateIn
 	if aws.ToString(out.TemplateBody) == "" {
 		return nil, nil
 	}
-	return ParseTemplate([]byte(*out.TemplateBody))
+	t, err := ParseTemplate([]byte(*out.TemplateBody))
+	if errors.Is(err, errEmpty) {
+		return nil, nil // which no macro may make: it is not known
+	}
+	return t, err
 }
 
 // pseudoParameters are the values that CloudFormation gives by itself.

@@ -2,6 +2,7 @@ package guard
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"testing"
 
@@ -55,7 +56,10 @@ func TestMacros(t *testing.T) {
 		note bool
 	}{
 		"the same text, and a table less":    {expanding{standing: standing{template: short}, expanded: table, proposed: plain}, short, "- REMOVED: table Items", 1, false},
-		"another text, and all as it is":     {expanding{standing: standing{template: short}, expanded: plain, proposed: plain}, other, "nothing changes", 0, false},
+		"another text, and what it makes":    {expanding{standing: standing{template: short}, expanded: plain, proposed: plain + "# the same\n"}, short + "# another\n", "nothing changes", 0, false},
+		"the old one in its place":           {expanding{standing: standing{template: short}, expanded: plain, proposed: plain}, other, "+ added: Topic T", 0, true},
+		"a type that is hidden by that":      {expanding{standing: standing{template: table}, expanded: table, proposed: table}, "Transform: Mine\n" + strings.Replace(table, "AWS::DynamoDB::Table", "AWS::DynamoDB::GlobalTable", 1), "! REPLACED: table Items", 1, true},
+		"a new stack that is nothing":        {expanding{none: true, proposed: "{}"}, short, "+ added: bucket B", 0, true},
 		"a lifecycle by an include":          {expanding{standing: standing{template: plain}, expanded: plain, proposed: ends}, inner, "objects would be deleted after 1 day", 1, false},
 		"a loop, shorter than it was":        {expanding{standing: standing{template: each}, expanded: "Resources: {TA: {Type: 'AWS::DynamoDB::Table'}, TB: {Type: 'AWS::DynamoDB::Table'}}", proposed: "Resources: {TA: {Type: 'AWS::DynamoDB::Table'}}"}, each, "- REMOVED: table TB", 1, false},
 		"what CloudFormation does not say":   {expanding{standing: standing{template: short}}, short, "nothing changes", 0, true},
@@ -104,5 +108,25 @@ func TestDeletionOfMacros(t *testing.T) {
 		if got := strings.Join(goes, " "); got != test.goes || len(p.Notes) != test.notes {
 			t.Errorf("%s: %s go, want %s; %v", name, got, test.goes, p.Notes)
 		}
+	}
+}
+
+// TestEmptied: the CDK's autoDeleteObjects empties a bucket before it goes, and the plan
+// does not say that one with objects stays.
+func TestEmptied(t *testing.T) {
+	const (
+		queue    = "  Q: {Type: 'AWS::SQS::Queue'}\n"
+		template = "Resources:\n  B: {Type: 'AWS::S3::Bucket', DeletionPolicy: Delete}\n  D: {Type: 'AWS::S3::Bucket', DeletionPolicy: Delete}\n  C: {Type: 'Custom::S3AutoDeleteObjects', Properties: {BucketName: !Ref B, ServiceToken: x}}\n"
+	)
+	p := judge(t, template+queue, "Resources:\n"+queue, nil)
+	for id, want := range map[string]string{"B": "all of them", "D": "it stays behind", "C": "it empties that"} {
+		if i := slices.IndexFunc(p.Changes, func(c Change) bool { return c.ID == id }); i < 0 || !strings.Contains(p.Changes[i].Loses, want) {
+			t.Errorf("%s: want %q in\n%s", id, want, p.text(t))
+		}
+	}
+	s := standing{template: template, resources: []types.StackResourceSummary{{LogicalResourceId: aws.String("B"), ResourceType: aws.String("AWS::S3::Bucket"), PhysicalResourceId: aws.String("b"), ResourceStatus: types.ResourceStatusCreateComplete}}}
+	p, err := Deletion(t.Context(), s, "s")
+	if err != nil || !strings.Contains(p.Changes[0].Loses, "all of them") {
+		t.Errorf("%+v, %v", p, err)
 	}
 }

@@ -48,6 +48,8 @@ type Change struct {
 	Loses string `json:"loses,omitempty"`
 	// Risks say what loses nothing yet, but may later: somebody is to look at it.
 	Risks []string `json:"risks,omitempty"`
+	// emptied says that something else in the stack empties the bucket before it goes.
+	emptied bool
 	// Sooner says that a lifecycle would delete objects sooner: by itself, and
 	// without anybody's being asked again.
 	Sooner bool `json:"deletes_sooner,omitempty"`
@@ -157,6 +159,16 @@ func (p *Plan) finish() {
 	})
 }
 
+// emptied reports whether the CDK has something in a template that empties a bucket.
+func (t *Template) emptied(id string) bool {
+	for _, r := range t.Resources {
+		if r.Type == emptier && slices.Contains(references(r.Properties), id) {
+			return true
+		}
+	}
+	return false
+}
+
 func loses(c *Change) string {
 	what := holds(c.Type)
 	switch {
@@ -168,6 +180,8 @@ func loses(c *Change) string {
 		return "nothing at once: the old one stays in the account with " + what + ", but outside of the stack, and goes on costing; everything in the stack uses the new, empty one"
 	case c.Kept == snapshot:
 		return what + ", but for a snapshot that CloudFormation makes"
+	case c.Type == "AWS::S3::Bucket" && c.emptied:
+		return what + ", all of them: a " + emptier + " of the stack empties it before it goes"
 	case c.Type == "AWS::S3::Bucket":
 		return what + ": if there are none, the bucket goes; else it stays behind, outside of the stack, since CloudFormation deletes none that is not empty"
 	}

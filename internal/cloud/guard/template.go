@@ -35,6 +35,8 @@ type Resource struct {
 // template than it shows. Then what they have made is to be compared.
 func (t *Template) Transformed() bool { return t.transformed }
 
+var errEmpty = errors.New("it has no Resources")
+
 // Parameters are the names of the template's parameters, sorted.
 func (t *Template) Parameters() []string { return slices.Sorted(maps.Keys(t.parameters)) }
 
@@ -79,7 +81,7 @@ func parseTemplate(text []byte) (*Template, error) {
 		return nil, err
 	}
 	if len(resources) == 0 {
-		return nil, errors.New("it has no Resources")
+		return nil, errEmpty
 	}
 	for id, r := range resources {
 		if macro(id) {
