@@ -73,6 +73,11 @@ func look(ctx context.Context, api API, req Request) (*Plan, error) {
 			return nil, err
 		}
 	}
+	for _, name := range slices.Sorted(maps.Keys(req.Parameters)) {
+		if stack != nil && newResolver(new.Template, nil).secret(name) {
+			p.Notes = append(p.Notes, "the parameter "+name+" is not to be seen (NoEcho): of what a new value of it changes, only what CloudFormation says itself is known")
+		}
+	}
 	pseudo := pseudoParameters(req.Stack, stack)
 	d := compare(newSide(old, pseudo), newSide(new, pseudo))
 	d.merge(req.Changes)

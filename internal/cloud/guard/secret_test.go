@@ -65,3 +65,17 @@ func TestWordsInConditions(t *testing.T) {
 		}
 	}
 }
+
+// TestNoEchoNote: that a secret value is given, and may change more than is seen, is said.
+func TestNoEchoNote(t *testing.T) {
+	const template = "Parameters: {U: {Type: String, NoEcho: true}, V: {Type: String}}\nResources: {Q: {Type: 'AWS::SQS::Queue', Properties: {QueueName: !Ref U}}}"
+	for name, want := range map[string]int{"U": 1, "V": 0} {
+		p, err := Look(t.Context(), expanding{standing: standing{template: template}}, Request{Stack: "s", Template: []byte(template), Parameters: map[string]string{name: "hunter2"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if text := p.text(t); len(p.Notes) != want || strings.Contains(text, "hunter2") {
+			t.Errorf("%s:\n%s", name, text)
+		}
+	}
+}
