@@ -65,7 +65,13 @@ func compare(old, new *side) *differ {
 	}
 	for id := range new.properties {
 		if _, was := old.properties[id]; !was {
-			d.changes[id] = &Change{Action: Added, ID: id, Type: new.Resources[id].Type}
+			c := &Change{Action: Added, ID: id, Type: new.Resources[id].Type}
+			for _, name := range references(new.properties[id]["Bucket"]) {
+				if old.properties[name] != nil {
+					c.lets(nil, new.properties[id])
+				}
+			}
+			d.changes[id] = c
 		}
 	}
 	d.spread()
@@ -96,6 +102,7 @@ func (d *differ) both(id string) {
 		c.policies(was, will)
 		c.bucket(d.old.properties[id], properties)
 		c.settings(d.old.properties[id], properties)
+		c.lets(d.old.properties[id], properties)
 		if c.Type == "AWS::S3::Bucket" {
 			c.encrypted(d.old.properties[id], properties, d.new.properties)
 		}

@@ -95,3 +95,31 @@ func (c *Change) encrypted(old, new map[string]any, ids map[string]map[string]an
 		c.look(name, "what is written from then on is encrypted with the key %s: without it nobody can read that, Object Lock or not", show(key))
 	}
 }
+
+// lets says whether the policy of a bucket allows everybody something that the old
+// one did not.
+func (c *Change) lets(old, new map[string]any) {
+	const at = "PolicyDocument/Statement"
+	if c.Type != "AWS::S3::BucketPolicy" {
+		return
+	}
+	before := asList(lookup(old, at))
+	for _, each := range asList(lookup(new, at)) {
+		who := lookup(each, "Principal")
+		if aws := lookup(who, "AWS"); aws != nil {
+			who = aws
+		}
+		same := func(s any) bool { return reflect.DeepEqual(s, each) }
+		if lookup(each, "Effect") == "Allow" && slices.Contains(asList(who), any("*")) && !slices.ContainsFunc(before, same) {
+			c.look("PolicyDocument", "it allows everybody %s", show(lookup(each, "Action")))
+		}
+	}
+}
+
+// asList returns a list as it is, and what is none as one of one.
+func asList(v any) []any {
+	if list, ok := v.([]any); ok {
+		return list
+	}
+	return []any{v}
+}

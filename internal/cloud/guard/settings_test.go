@@ -89,3 +89,27 @@ func TestUserGoes(t *testing.T) {
 		t.Errorf("%s", p.text(t))
 	}
 }
+
+// TestPolicyOpens: a policy that lets everybody into a bucket which is there is to be
+// looked at; one that does so for a new bucket, or did before, is not.
+func TestPolicyOpens(t *testing.T) {
+	const bucket = "Resources:\n  B: {Type: 'AWS::S3::Bucket'}\n"
+	policy := func(id, principal string) string {
+		return "  " + id + ": {Type: 'AWS::S3::BucketPolicy', Properties: {Bucket: !Ref B, PolicyDocument: {Statement: [{Effect: Allow, Principal: " + principal + ", Action: 's3:GetObject', Resource: '*'}]}}}\n"
+	}
+	const other = "Resources:\n  Q: {Type: 'AWS::SQS::Queue'}\n"
+	for name, test := range map[string]struct {
+		old, new string
+		want     int
+	}{
+		"added":            {bucket, bucket + policy("P", "'*'"), 1},
+		"changed":          {bucket + policy("P", "{AWS: 'arn:aws:iam::123456789012:root'}"), bucket + policy("P", "{AWS: ['*']}"), 1},
+		"as before":        {bucket + policy("P", "'*'"), bucket + policy("P", "'*'") + "  Q: {Type: 'AWS::SQS::Queue'}\n", 0},
+		"for one":          {bucket, bucket + policy("P", "{AWS: 'arn:aws:iam::123456789012:root'}"), 0},
+		"for a new bucket": {other, other + strings.TrimPrefix(bucket, "Resources:\n") + policy("P", "'*'"), 0},
+	} {
+		if p := judge(t, test.old, test.new, nil); len(p.Risky()) != test.want {
+			t.Errorf("%s:\n%s", name, p.text(t))
+		}
+	}
+}
