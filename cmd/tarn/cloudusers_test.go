@@ -119,7 +119,7 @@ func TestCloudLooseBoundary(t *testing.T) {
 		"tight":   {`{"Effect": "Allow", "Action": "s3:getobject", "Resource": "arn:aws:s3:::tight-backupbucket-*/*", "Condition": {"StringEquals": {"aws:ResourceAccount": "123456789012"}}}`, exitDone, "is not what this version of tarn has"},
 		"denying": {`{"Effect": "Deny", "Action": "iam:*", "Resource": "*"}`, exitDone, "is not what this version of tarn has"},
 	} {
-		p.cli("iam", "create-policy", "--policy-name", "TarnCloud-"+stack+"-boundary", "--policy-document", `{"Version": "2012-10-17", "Statement": `+test.policy+`}`)
+		p.cli("iam", "create-policy", "--policy-name", "TarnCloud-"+stack+"-us-east-1-boundary", "--policy-document", `{"Version": "2012-10-17", "Statement": `+test.policy+`}`)
 		code, said := p.typed("", "cloud", "deploy", "--yes", "--only-stack", "--stack", stack, "--storage-class", "STANDARD")
 		if code != test.code || !strings.Contains(said, test.want) || code == exitFailed && !strings.Contains(said, "policy --boundary --apply --stack "+stack) {
 			t.Errorf("%s: exit code %d, want %q in\n%s", stack, code, test.want, said)
