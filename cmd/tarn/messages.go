@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/tarn-backup/tarn"
+	"github.com/tarn-backup/tarn/internal/durable"
 	"github.com/tarn-backup/tarn/internal/machine"
 	"github.com/tarn-backup/tarn/internal/repo"
 )
@@ -188,6 +189,8 @@ func hintFor(err error) string {
 		return "`tarn check` lists what is damaged and which files that costs; `tarn rebuild` mends what can be mended."
 	case errors.Is(err, tarn.ErrTierRefused):
 		return "Name one of those by --tier. Nothing was asked for, and nothing spent but the request that was refused, if there was one."
+	case errors.Is(err, durable.ErrLocked):
+		return "Another run of tarn is at work there: run the same command again once it has ended."
 	case errors.Is(err, tarn.ErrBusy):
 		return "Run the same command again later: it goes on with the rest."
 	case errors.Is(err, tarn.ErrCold):

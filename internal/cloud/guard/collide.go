@@ -11,7 +11,9 @@ import (
 
 // shares are types whose names need not be the only ones of their kind, or are so
 // in what is named in more ways than one.
-var shares = []string{"AWS::Route53::HostedZone", "AWS::S3Vectors::Index"}
+var shares = []string{
+	"AWS::EMR::Cluster", "AWS::HealthImaging::Datastore", "AWS::HealthLake::FHIRDatastore", "AWS::Route53::HostedZone", "AWS::S3Vectors::Index", "AWS::SageMaker::Domain",
+}
 
 // hardCoded returns the physical name that properties give, if they do.
 func hardCoded(kindOf string, properties map[string]any) string {
@@ -28,17 +30,21 @@ func hardCoded(kindOf string, properties map[string]any) string {
 // within are types whose names are the only ones in something alone, and the
 // property that says in what.
 var within = map[string]string{
-	"AWS::CodeArtifact::Repository": "DomainName",
-	"AWS::Cassandra::Table":         "KeyspaceName",
-	"AWS::EC2::SecurityGroup":       "VpcId",
-	"AWS::ECS::Service":             "Cluster",
-	"AWS::Events::Rule":             "EventBusName",
-	"AWS::Glue::Table":              "DatabaseName",
-	"AWS::Lambda::Alias":            "FunctionName",
-	"AWS::MSK::Topic":               "ClusterArn",
-	"AWS::Scheduler::Schedule":      "GroupName",
-	"AWS::Timestream::Table":        "DatabaseName",
-	"AWS::WAFv2::WebACL":            "Scope",
+	"AWS::CodeArtifact::Repository":    "DomainName",
+	"AWS::Cassandra::Table":            "KeyspaceName",
+	"AWS::EC2::SecurityGroup":          "VpcId",
+	"AWS::ECS::Service":                "Cluster",
+	"AWS::Events::Rule":                "EventBusName",
+	"AWS::FSx::StorageVirtualMachine":  "FileSystemId",
+	"AWS::Glue::Table":                 "DatabaseName",
+	"AWS::Lambda::Alias":               "FunctionName",
+	"AWS::Logs::LogStream":             "LogGroupName",
+	"AWS::MSK::Topic":                  "ClusterArn",
+	"AWS::OpenSearchServerless::Index": "CollectionEndpoint",
+	"AWS::S3Outposts::Bucket":          "OutpostId",
+	"AWS::Scheduler::Schedule":         "GroupName",
+	"AWS::Timestream::Table":           "DatabaseName",
+	"AWS::WAFv2::WebACL":               "Scope",
 }
 
 // holder is a resource that has a hard-coded name, or is to have it.
