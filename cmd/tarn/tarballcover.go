@@ -24,7 +24,7 @@ type coverDoc struct {
 	// Free is from when on the tarball can be deleted at no further cost.
 	Free string `json:"free_from"`
 	Why  string `json:"why,omitempty"`
-	// By are newer tarballs of another split depth.
+	// By are newer tarballs that say what is where it has files.
 	By []string `json:"superseded_by,omitempty"`
 }
 
@@ -68,7 +68,7 @@ func (g *globals) coveredBy(ctx context.Context, v *tarballView, source string) 
 			g.say("%s: not covered: %s", printable(d.Tarball), d.Why)
 		}
 		if !d.Covered && len(d.By) > 0 {
-			g.say("%s: is of another split depth, and %s newer files", printable(d.Tarball), few(d.By, "has", "have"))
+			g.say("%s: %s newer files", printable(d.Tarball), few(d.By, "has", "have"))
 		}
 	}
 	return g.reportCovered(v, source, covered, owed)

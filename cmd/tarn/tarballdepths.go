@@ -9,8 +9,8 @@ import (
 	"github.com/tarn-backup/tarn/internal/tarball"
 )
 
-// superseded finds, of what was chosen, the tarballs that runs at another split depth
-// have left, for whose files newer ones were chosen, too. It leaves out those of which
+// superseded finds, of what was chosen, the tarballs for whose files newer ones were
+// chosen, too, as runs at another split depth leave them. It leaves out those of which
 // nothing is left.
 func (v *tarballView) superseded(ctx context.Context, list []chosen) (left, out []chosen, err error) {
 	var tarballs []*tarball.Tarball
@@ -71,7 +71,7 @@ func (g *globals) saySuperseded(c chosen) error {
 	if n.Gone > 0 {
 		missing = fmt.Sprintf("; %d of its %s not in those, being deleted since or unreadable then", n.Gone, areFiles(n.Files))
 	}
-	g.say("%s: %s: it is of %s and another split depth, and newer is what %s%s. Alone, as `restore %s`, it is restored whole",
+	g.say("%s: %s: it is of %s, and newer is what %s%s. Alone, as `restore %s`, it is restored whole",
 		name, what, formatTime(c.Modified), few(titles(n.By), "has", "have"), missing, name)
 	return nil
 }
@@ -89,7 +89,7 @@ func (g *globals) sayOlder(ctx context.Context, v *tarballView, c chosen) error 
 	if g.json {
 		return g.printJSON(map[string]any{"type": "stale", "tarball": c.tarball.Title(), "by": by})
 	}
-	g.say("note: %s is of %s and another split depth: %s newer files. `.` takes each file from the newest, as does a folder of tarballs with a slash at its end",
+	g.say("note: %s is of %s, and %s newer files. `.` takes each file from the newest, as does a folder of tarballs with a slash at its end",
 		printable(c.tarball.Title()), formatTime(c.Modified), few(by, "has", "have"))
 	return nil
 }
@@ -156,7 +156,7 @@ func (g *globals) saySupersededCost(v *tarballView, docs []*tarballDoc) error {
 	if err != nil {
 		return err
 	}
-	g.say("note: %s of another split depth, and newer ones have files of theirs: %s%s. Nothing deletes them; `restore` takes each file from the newest",
+	g.say("note: %s superseded by newer ones, of another split depth or since a folder became a file: %s%s. Nothing deletes them; `restore` takes each file from the newest",
 		areTarballs(n), formatBytes(size), cost)
 	return nil
 }

@@ -50,7 +50,7 @@ func TestTarballSplitDepths(t *testing.T) {
 	out := p.tarball(exitDone, "restore", ".", "--target", "r1")
 	contains(t, out, "docs/work: left out", "docs has; 1 of its 2 files", "docs/_files: left out")
 	whole("r1", want)
-	contains(t, p.tarball(exitDone, "list"), "(superseded by docs)", "2 tarballs are of another split depth", "a month")
+	contains(t, p.tarball(exitDone, "list"), "(superseded by docs)", "2 tarballs are superseded by newer ones", "a month")
 	contains(t, p.tarball(exitDone, "list", "--json"), `"superseded_by":["docs"],"left":0`)
 	contains(t, p.tarball(exitDone, "restore", "docs/work", "--target", "alone"), "note: docs/work is of ", "docs has newer files")
 	whole("alone", map[string]string{"docs/work/r": "old", "docs/work/gone": "g"})
@@ -68,7 +68,7 @@ func TestTarballSplitDepths(t *testing.T) {
 	contains(t, p.tarball(exitDone, "restore", "docs", "--target", "stale"), "note: docs is of ", "with a slash at its end")
 	whole("stale", want)
 
-	contains(t, p.tarball(exitProblems, "import", "disk", "--source", "src"), "docs: not covered: the content of a file", "docs: is of another split depth, and docs/_files, docs/work have newer files")
+	contains(t, p.tarball(exitProblems, "import", "disk", "--source", "src"), "docs: not covered: the content of a file", "docs: docs/_files, docs/work have newer files")
 	p.must("init", "-q", "--repo", p.path("repo"))
 	out = p.code(exitDone, "tarball", "import", "disk", "-b", "tarn", "--repo", p.path("repo"), "--yes")
 	contains(t, out, "docs: left out", "docs/work is in the repository")

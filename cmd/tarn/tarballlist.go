@@ -40,7 +40,7 @@ type tarballDoc struct {
 	Versions int    `json:"versions"` // that the bucket keeps, with the one that is there
 	Kept     int64  `json:"kept_bytes"`
 	Beside   string `json:"beside"` // "" if its .md5 and .txt are there and its own
-	// By are newer tarballs of another split depth that have files of it, and Left is how
+	// By are newer tarballs that say what is where it has files, and Left is how
 	// many of its files none of them covers; -1 if nobody knows.
 	By    []string `json:"superseded_by,omitempty"`
 	Left  *int64   `json:"left,omitempty"`

@@ -239,7 +239,7 @@ func tarballText(e tarball.Event) string {
 	case tarball.Mended:
 		return "🟨 File " + key + " already exists with the same content hash; its list of files was missing, or cold, and is there now"
 	case tarball.Confirmed:
-		return "🟨 File " + key + " already exists with the same content hash; its list was stored again, as one of another split depth was newer"
+		return "🟨 File " + key + " already exists with the same content hash; its list was stored again, as another archive of its place was newer"
 	case tarball.Failed:
 		return "🟥 File " + key + " not uploaded"
 	}

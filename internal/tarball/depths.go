@@ -17,7 +17,7 @@ type shelved struct {
 	key     Key
 	folder  string
 	since   time.Time // the content of its files is known to be that of the disk
-	tarball *Tarball  // nil while a run has only looked at keys
+	tarball *Tarball
 }
 
 // newer reports whether an archive says more of the files that both cover. Of the
@@ -85,8 +85,8 @@ func (s shelf) overlapping(k Key) iter.Seq[*shelved] {
 	return func(yield func(*shelved) bool) {
 		folder := k.folder()
 		tell := func(among shelf, is func(e *shelved) bool) bool {
-			for i := range among {
-				if e := &among[i]; e.key != k && is(e) && !yield(e) {
+			for e := range among.each() {
+				if e.key != k && is(e) && !yield(e) {
 					return false
 				}
 			}
@@ -104,25 +104,81 @@ func (s shelf) overlapping(k Key) iter.Seq[*shelved] {
 	}
 }
 
+// superseding yields the newer archives that say what is where an archive has its
+// files: they cover those, or a file that one has stands where the folder of the other was.
+func (s shelf) superseding(old *shelved, has func(of *shelved, place string) bool) iter.Seq[*shelved] {
+	return func(yield func(*shelved) bool) {
+		for e := range s.overlapping(old.key) {
+			if e.newer(old) && !yield(e) {
+				return
+			}
+		}
+		for at := old.folder; at != ""; at = above(at) {
+			for e := range s.at(above(at)).each() {
+				if e.key.OwnFiles && e.newer(old) && has(e, at) && !yield(e) {
+					return
+				}
+			}
+		}
+		if !old.key.OwnFiles {
+			return // what is below overlaps
+		}
+		for e := range s.below(old.folder).each() {
+			if e.newer(old) && has(old, childOf(old.folder, e.folder)) && !yield(e) {
+				return
+			}
+		}
+	}
+}
+
+func (s shelf) each() iter.Seq[*shelved] {
+	return func(yield func(*shelved) bool) {
+		for i := range s {
+			if !yield(&s[i]) {
+				return
+			}
+		}
+	}
+}
+
+// childOf is what lies directly in a folder, on the way to a path below it.
+func childOf(folder, path string) string {
+	start := 0
+	if folder != "" {
+		start = len(folder) + 1
+	}
+	if i := strings.IndexByte(path[start:], '/'); i >= 0 {
+		return path[:start+i]
+	}
+	return path
+}
+
 // covering yields the archives that say what is at a place, which is a folder or is
-// not: also those by whose list a file stands where a folder above it was.
+// not: also those by which a file stands where it or a folder above it was, or a folder
+// where it was a file.
 func (s shelf) covering(place string, dir bool, lists map[*Tarball]*places) iter.Seq[*shelved] {
 	return func(yield func(*shelved) bool) {
 		for at := place; ; at = above(at) {
-			here := s.at(at)
-			for i := range here {
-				e := &here[i]
+			for e := range s.at(at).each() {
 				if (!e.key.OwnFiles || at == place || at == above(place) && !dir) && !yield(e) {
 					return
 				}
 			}
 			if at == "" {
-				return
+				break
 			}
-			for i, of := range s.at(above(at)) {
-				if of.key.OwnFiles && at != place && lists[of.tarball].has(at) && !yield(&s.at(above(at))[i]) {
+			for e := range s.at(above(at)).each() {
+				if e.key.OwnFiles && (at != place || dir) && lists[e.tarball].has(at) && !yield(e) {
 					return
 				}
+			}
+		}
+		if dir {
+			return
+		}
+		for e := range s.below(place).each() {
+			if !yield(e) {
+				return
 			}
 		}
 	}

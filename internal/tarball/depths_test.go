@@ -194,6 +194,57 @@ func TestSplitDepthFolderToFile(t *testing.T) {
 	}
 }
 
+// A folder that became a file, or a file that became a folder, is what the newest
+// archive says, whether or not the depth changed and however the names sort.
+func TestFolderAndFile(t *testing.T) {
+	type tree map[string]string
+	for _, c := range []struct {
+		name          string
+		depths        []int
+		first, second tree // a change, which deletes what has no content
+		want          tree
+	}{
+		{"folder to file", []int{1, 1}, tree{"x/1": "old", "y": "y"}, tree{"x": "new"}, tree{"x": "new", "y": "y"}},
+		{"folder to file, sorted first", []int{1, 1}, tree{"DCIM/1": "old"}, tree{"DCIM": "new"}, tree{"DCIM": "new"}},
+		{"folder to file below", []int{3, 3}, tree{"a/b/x/1": "old", "a/b/z": "z"}, tree{"a/b/x": "new"}, tree{"a/b/x": "new", "a/b/z": "z"}},
+		{"folder to file above", []int{3, 3}, tree{"a/b/x/1": "old", "a/b/z": "z"}, tree{"a": "new"}, tree{"a": "new"}},
+		{"file to folder", []int{1, 1}, tree{"x": "old", "y": "y"}, tree{"x": "", "x/1": "new"}, tree{"x/1": "new", "y": "y"}},
+		{"the only file to a folder", []int{1, 1}, tree{"x": "old"}, tree{"x": "", "x/1": "new"}, tree{"x/1": "new"}},
+		{"the only file to a deep folder", []int{3, 3}, tree{"x": "old"}, tree{"x": "", "x/y/z/1": "new"}, tree{"x/y/z/1": "new"}},
+		{"file to folder, deeper", []int{1, 3}, tree{"a/x": "old"}, tree{"a/x": "", "a/x/y/1": "new"}, tree{"a/x/y/1": "new"}},
+		{"and back", []int{1, 1, 1}, tree{"x/1": "old"}, tree{"x": "new"}, tree{"x/1": "old"}},
+		{"and back, from a file", []int{1, 1, 1}, tree{"x": "old"}, tree{"x": "", "x/1": "new"}, tree{"x": "old"}},
+		{"and back, deeper", []int{3, 2, 3}, tree{"a/b/c/1": "old"}, tree{"a": "new"}, tree{"a/b/c/1": "old"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			d := newDeep(t, c.first)
+			d.run(c.depths[0])
+			d.change(c.second)
+			d.run(c.depths[1])
+			if len(c.depths) > 2 {
+				d.change(c.first)
+				d.run(c.depths[2])
+			}
+			if got, said := d.back(); !maps.Equal(got, c.want) {
+				t.Errorf("came back: %v, want %v; superseded: %v", got, c.want, said)
+			}
+		})
+	}
+}
+
+// change writes files over whatever stands in their place or above.
+func (d *deep) change(files map[string]string) {
+	d.Helper()
+	for _, name := range slices.Sorted(maps.Keys(files)) {
+		for at := filepath.Dir(name); at != "."; at = filepath.Dir(at) {
+			if info, err := os.Lstat(filepath.Join(d.path, at)); err == nil && !info.IsDir() {
+				d.write(map[string]string{at: ""})
+			}
+		}
+		d.write(map[string]string{name: files[name]})
+	}
+}
+
 // A split depth of 0 has its archive elsewhere, below the name of the path.
 func TestSplitDepthZero(t *testing.T) {
 	d := newDeep(t, map[string]string{"top": "t", "docs/f": "f"})

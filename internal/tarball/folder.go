@@ -35,6 +35,9 @@ type run struct {
 	work   chan *item                // what readers are to read
 	opened atomic.Int64              // files that were read
 
+	listing sync.Mutex // guards lists
+	lists   map[*Tarball]*places
+
 	forgotten sync.Once // it was said that hashes are not remembered
 
 	mu    sync.Mutex // guards what follows

@@ -128,7 +128,7 @@ func newRun(ctx context.Context, cfg Config) (*run, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	return &run{Config: cfg, over: over, path: path, base: filepath.Base(cfg.Path), empty: map[Key]bool{}}, ctx.Err()
+	return &run{Config: cfg, over: over, path: path, base: filepath.Base(cfg.Path), empty: map[Key]bool{}, lists: map[*Tarball]*places{}}, ctx.Err()
 }
 
 // absolute is the path as the script makes it: what leads to the last name is

@@ -2,12 +2,15 @@ package tarball
 
 import (
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
 	"time"
 
 	"github.com/tarn-backup/tarn"
+	"github.com/tarn-backup/tarn/internal/cold"
+	"github.com/tarn-backup/tarn/internal/storage"
 )
 
 // Stale is an archive that no run like this one brings up to date. The run neither
@@ -27,15 +30,23 @@ func (r *run) archivesThere() shelf {
 		if !ok || k.Kind != Archive {
 			continue
 		}
-		since := o.Modified
-		for _, kind := range []Kind{Sum, List} {
-			if side, ok := r.there[k.Of(kind).String()]; ok && side.Modified.After(since) {
-				since = side.Modified
+		t := &Tarball{Key: k, Body: objectThere(o)}
+		for kind, at := range map[Kind]**Object{Sum: &t.Sum, List: &t.List} {
+			side, ok := r.there[k.Of(kind).String()]
+			switch o := objectThere(side); {
+			case ok && side.Class.Cold():
+				t.Cooled = append(t.Cooled, o)
+			case ok:
+				*at = &o
 			}
 		}
-		all = append(all, shelved{key: k, folder: k.folder(), since: since})
+		all = append(all, t.shelved())
 	}
 	return newShelf(all)
+}
+
+func objectThere(o storage.Object) Object {
+	return Object{Object: cold.Object{Key: o.Key, Size: o.Size, Class: o.Class}, Modified: o.Modified, Latest: true}
 }
 
 // leftOver finds the archives that were there and are none of the run's: those that
@@ -89,19 +100,38 @@ func (r *run) otherTop(k Key) bool {
 	return err == nil && info.IsDir()
 }
 
-// confirm says that an archive has what the disk has by now, where one of another
-// split depth is newer: its list is stored again.
+// confirm says that an archive has what the disk has by now, where others that say
+// something else are newer: its list is stored again.
 func (j *job) confirm(ctx context.Context) (done bool, err error) {
-	mine := shelved{key: j.key, folder: j.key.folder()}
-	for _, e := range j.shelf.at(mine.folder) {
-		if e.key == mine.key {
-			mine = e
+	for mine := range j.shelf.at(j.key.folder()).each() {
+		if mine.key != j.key {
+			continue
 		}
-	}
-	for e := range j.shelf.overlapping(j.key) {
-		if e.newer(&mine) {
+		for range j.shelf.superseding(mine, func(of *shelved, place string) bool {
+			if of == mine { // which has what is there
+				info, err := os.Lstat(j.onDisk(place))
+				return err == nil && info.Mode().IsRegular()
+			}
+			has, readErr := j.listHas(ctx, of.tarball, place)
+			err = errors.Join(err, readErr)
+			return has
+		}) {
 			return true, j.listAgain(ctx)
 		}
 	}
-	return false, nil
+	return false, err
+}
+
+// listHas looks into the list of another archive, which is read once.
+func (r *run) listHas(ctx context.Context, t *Tarball, place string) (bool, error) {
+	r.listing.Lock()
+	defer r.listing.Unlock()
+	if _, ok := r.lists[t]; !ok {
+		p, err := t.places(ctx, r.Storage)
+		if err != nil {
+			return false, err
+		}
+		r.lists[t] = p
+	}
+	return r.lists[t].has(place), nil
 }

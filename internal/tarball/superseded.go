@@ -5,6 +5,9 @@ import (
 	"errors"
 	"hash/maphash"
 	"slices"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/tarn-backup/tarn"
 	"github.com/tarn-backup/tarn/internal/storage"
@@ -52,7 +55,7 @@ func (s *Superseded) Covers(place string, dir bool) bool {
 }
 
 // Supersede finds, of some archives, those for whose files there are newer ones
-// among others. It reads the lists of those that overlap.
+// among others. It reads the lists of those that overlap, and of the files beside folders.
 func Supersede(ctx context.Context, s storage.Storage, of, among []*Tarball) (map[*Tarball]*Superseded, error) {
 	all := make([]shelved, 0, len(among))
 	for _, t := range among {
@@ -61,13 +64,14 @@ func Supersede(ctx context.Context, s storage.Storage, of, among []*Tarball) (ma
 	on := newShelf(all)
 	found := map[*Tarball]*Superseded{}
 	r := &superseding{ctx: ctx, s: s, lists: map[*Tarball]*places{}}
+	if err := r.readBeside(of, on); err != nil {
+		return nil, err
+	}
 	for _, t := range of {
 		var by []shelved
 		own := t.shelved()
-		for e := range on.overlapping(t.Key) {
-			if e.newer(&own) {
-				by = append(by, *e)
-			}
+		for e := range on.superseding(&own, r.has) {
+			by = append(by, *e)
 		}
 		if len(by) == 0 {
 			continue
@@ -85,6 +89,36 @@ type superseding struct {
 	ctx   context.Context
 	s     storage.Storage
 	lists map[*Tarball]*places // nil for one whose list can't be read
+}
+
+func (r *superseding) has(of *shelved, place string) bool { return r.lists[of.tarball].has(place) }
+
+// readBeside reads the lists of the files that lie beside folders, which show where a
+// folder became a file or a file a folder.
+func (r *superseding) readBeside(of []*Tarball, on shelf) error {
+	wanted := map[*Tarball]bool{}
+	for _, t := range of {
+		own := t.shelved()
+		for range on.superseding(&own, func(e *shelved, _ string) bool {
+			wanted[e.tarball] = true
+			return false
+		}) {
+			continue
+		}
+	}
+	group, ctx := errgroup.WithContext(r.ctx)
+	group.SetLimit(parallel)
+	var mu sync.Mutex
+	for t := range wanted {
+		group.Go(func() error {
+			p, err := t.places(ctx, r.s)
+			mu.Lock()
+			defer mu.Unlock()
+			r.lists[t] = p
+			return err
+		})
+	}
+	return group.Wait()
 }
 
 // look compares the list of an archive with those of newer ones.
@@ -120,11 +154,12 @@ func (r *superseding) look(t *Tarball, by shelf) (*Superseded, error) {
 	return d, err
 }
 
-// encloses reports whether the folder of an archive lies in that of a newer one, so
-// that nothing is left of it, whatever it has.
+// encloses reports whether the folder of an archive lies in that of a newer one, or
+// where that has a file, so that nothing is left of it, whatever it has.
 func (d *Superseded) encloses(t *Tarball) bool {
 	return slices.ContainsFunc(d.shelf, func(e shelved) bool {
-		return !e.key.OwnFiles && (e.folder == "" || tarn.Within(t.Key.folder(), e.folder))
+		own := t.Key.folder()
+		return (!e.key.OwnFiles || e.folder != own) && (e.folder == "" || tarn.Within(own, e.folder))
 	})
 }
 
@@ -168,25 +203,31 @@ func (r *superseding) unlisted(t *Tarball, left int64) (int64, error) {
 }
 
 // read reads the list of a newer archive, once.
-func (r *superseding) read(t *Tarball) error {
-	if _, ok := r.lists[t]; ok || t.List == nil {
-		return nil
+func (r *superseding) read(t *Tarball) (err error) {
+	if _, ok := r.lists[t]; !ok {
+		r.lists[t], err = t.places(r.ctx, r.s)
+	}
+	return err
+}
+
+// places reads the list of an archive; nil if there is none that can be read.
+func (a *Tarball) places(ctx context.Context, s storage.Storage) (*places, error) {
+	if a.List == nil {
+		return nil, nil
 	}
 	p := &places{seed: maphash.MakeSeed()}
-	for name, err := range t.Names(r.ctx, r.s) {
+	for name, err := range a.Names(ctx, s) {
 		if err == nil {
-			err = r.ctx.Err()
+			err = ctx.Err()
 		}
 		if errors.Is(err, tarn.ErrDamaged) {
-			r.lists[t] = nil
-			return nil
+			return nil, nil
 		}
 		if err != nil {
-			return err
+			return nil, err
 		}
-		p.hashes = append(p.hashes, maphash.String(p.seed, t.Place(name)))
+		p.hashes = append(p.hashes, maphash.String(p.seed, a.Place(name)))
 	}
 	slices.Sort(p.hashes)
-	r.lists[t] = p
-	return nil
+	return p, nil
 }
