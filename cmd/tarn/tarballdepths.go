@@ -2,55 +2,120 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
+	"github.com/tarn-backup/tarn"
 	"github.com/tarn-backup/tarn/internal/price"
 	"github.com/tarn-backup/tarn/internal/tarball"
 )
 
-// superseded finds, of what was chosen, the tarballs for whose files newer ones were
-// chosen, too, as runs at another split depth leave them. It leaves out those of which
-// nothing is left.
+// superseded finds, of the tarballs in a folder that was chosen, those for whose files
+// there are newer ones, as runs at another split depth leave them. It leaves out those of
+// which nothing is left, and adds what newer ones of folders above have of the folder.
 func (v *tarballView) superseded(ctx context.Context, list []chosen) (left, out []chosen, err error) {
-	var tarballs []*tarball.Tarball
+	if len(list) == 0 || list[0].below == "" {
+		return list, nil, nil
+	}
+	newer, err := tarball.Supersede(ctx, v.s, tarballsOf(list), v.Archives)
+	if err != nil {
+		return nil, nil, err
+	}
+	var above []chosen
+	for _, c := range list {
+		if c.newer = newer[c.tarball]; c.newer == nil {
+			left = append(left, c)
+			continue
+		}
+		for _, t := range c.newer.By {
+			is := func(have chosen) bool { return have.tarball == t }
+			if !slices.ContainsFunc(list, is) && !slices.ContainsFunc(above, is) {
+				above = append(above, chosen{Object: &t.Body, tarball: t, only: t.Member(c.below)})
+			}
+		}
+		if c.newer.Left == 0 {
+			out = append(out, c)
+		} else {
+			left = append(left, c)
+		}
+	}
+	above, err = v.having(ctx, above)
+	return append(left, above...), out, err
+}
+
+func tarballsOf(list []chosen) (tarballs []*tarball.Tarball) {
 	for _, c := range list {
 		if c.tarball != nil {
 			tarballs = append(tarballs, c.tarball)
 		}
 	}
-	newer, err := tarball.Supersede(ctx, v.s, tarballs, tarballs)
-	if err != nil {
-		return nil, nil, err
-	}
-	for _, c := range list {
-		if c.newer = newer[c.tarball]; c.newer != nil && c.newer.Left == 0 {
-			out = append(out, c)
-			continue
-		}
-		left = append(left, c)
-	}
-	return left, out, nil
+	return tarballs
 }
 
-// newest is superseded, and says what is left out.
-func (g *globals) newest(ctx context.Context, v *tarballView, list []chosen) ([]chosen, error) {
-	if len(list) < 2 {
-		return list, nil
+// having leaves out the tarballs of folders above that have no files of the folder.
+func (v *tarballView) having(ctx context.Context, above []chosen) (list []chosen, err error) {
+	newer, err := tarball.Supersede(ctx, v.s, tarballsOf(above), v.Archives)
+	if err != nil {
+		return nil, err
 	}
+	for _, c := range above {
+		c.newer = newer[c.tarball]
+		if n, err := v.countOnly(ctx, c); err != nil {
+			return nil, err
+		} else if n != 0 {
+			list = append(list, c)
+		}
+	}
+	return list, nil
+}
+
+// countOnly counts the files that are wanted of a tarball that is not wanted whole; -1
+// if nobody knows.
+func (v *tarballView) countOnly(ctx context.Context, c chosen) (n int64, err error) {
+	if c.tarball.List == nil {
+		return -1, nil
+	}
+	for name, err := range c.tarball.Names(ctx, v.s) {
+		switch {
+		case errors.Is(err, tarn.ErrDamaged):
+			return -1, nil
+		case err != nil:
+			return 0, err
+		case tarn.Within(name, c.only) && !c.newer.Covers(c.tarball.Place(name), false):
+			n++
+		}
+	}
+	return n, nil
+}
+
+// newest is superseded, and says what is left out or added.
+func (g *globals) newest(ctx context.Context, v *tarballView, list []chosen) ([]chosen, error) {
 	left, out, err := v.superseded(ctx, list)
 	if err != nil {
 		return nil, err
 	}
 	for _, c := range append(out, left...) {
-		if c.newer == nil {
-			continue
+		switch {
+		case c.only != "":
+			err = g.sayAdded(c)
+		case c.newer != nil:
+			err = g.saySuperseded(c)
 		}
-		if err := g.saySuperseded(c); err != nil {
+		if err != nil {
 			return nil, err
 		}
 	}
 	return left, nil
+}
+
+func (g *globals) sayAdded(c chosen) error {
+	if g.json {
+		return g.printJSON(map[string]any{"type": "added", "tarball": c.tarball.Title(), "path": c.only})
+	}
+	g.say("%s: %s of it is taken, too: it is newer than tarballs of that folder", printable(c.tarball.Title()), printable(c.only))
+	return nil
 }
 
 func (g *globals) saySuperseded(c chosen) error {

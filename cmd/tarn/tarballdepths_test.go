@@ -77,6 +77,38 @@ func TestTarballSplitDepths(t *testing.T) {
 	}
 }
 
+// A folder of tarballs comes from the newest also where that is a tarball of a folder
+// above, of which nothing else is taken.
+func TestTarballFolderAbove(t *testing.T) {
+	p, run := newDepthsPerson(t)
+	for _, depth := range []int{3, 1} {
+		for _, name := range []string{"docs/f", "docs/a/d", "docs/a/b/c"} {
+			e2e.Write(t, filepath.Join(p.path("src"), name), fmt.Appendf(nil, "depth%d", depth))
+		}
+		run(depth)
+	}
+	out := p.tarball(exitDone, "restore", "docs/a/", "--target", "r")
+	contains(t, out, "docs/a/b: left out", "docs/a/_files: left out", "docs: a of it is taken, too")
+	if got := e2e.ReadFiles(t, p.path("r")); !maps.Equal(got, map[string]string{"docs/a/d": "depth1", "docs/a/b/c": "depth1"}) {
+		t.Errorf("came back: %v", got)
+	}
+	p.tarball(exitDone, "restore", "docs/a/b/", "--target", "one")
+	if got := e2e.ReadFiles(t, p.path("one")); !maps.Equal(got, map[string]string{"docs/a/b/c": "depth1"}) {
+		t.Errorf("of one tarball came back: %v", got)
+	}
+	if out := p.tarball(exitDone, "ls", "docs/a/"); out != "docs/a/b/c\ndocs/a/d\n" {
+		t.Errorf("ls prints\n%s", out)
+	}
+	contains(t, p.tarball(exitDone, "thaw", "docs/a/", "--dry-run"), "docs/a/b: left out", "docs: a of it is taken, too", "2 files")
+
+	// What is newer may say that the folder is gone.
+	if err := os.RemoveAll(p.path("src", "docs", "a")); err != nil {
+		t.Fatal(err)
+	}
+	run(1)
+	contains(t, p.tarball(exitDone, "restore", "docs/a/", "--target", "none"), "docs/a/b: left out", "1 of its 1 file is not in those")
+}
+
 // One name of a file with several comes back alone.
 func TestTarballHardLink(t *testing.T) {
 	p, run := newDepthsPerson(t)

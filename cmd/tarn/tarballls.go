@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -32,15 +33,16 @@ func (g *globals) tarballLs(ctx context.Context, at *tarballPlace, args []string
 	if err != nil {
 		return err
 	}
-	several := len(list) > 1
-	if several {
-		if list, _, err = v.superseded(ctx, list); err != nil {
-			return err
-		}
-	}
 	paths, err := tarballPaths(list, args)
 	if err != nil {
 		return err
+	}
+	several := len(list) > 1
+	if len(paths) == 0 {
+		if list, _, err = v.superseded(ctx, list); err != nil {
+			return err
+		}
+		several = several || slices.ContainsFunc(list, func(c chosen) bool { return c.only != "" })
 	}
 	found := make([]bool, len(paths))
 	for _, c := range list {
@@ -85,7 +87,7 @@ func (g *globals) lsOne(ctx context.Context, v *tarballView, c chosen, paths []s
 		if c.newer.Covers(c.tarball.Place(name), false) {
 			continue
 		}
-		want := len(paths) == 0
+		want := len(paths) == 0 && (c.only == "" || tarn.Within(name, c.only))
 		for i, p := range paths {
 			if tarn.Within(name, p) {
 				want, found[i] = true, true

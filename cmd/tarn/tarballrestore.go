@@ -113,7 +113,7 @@ func (g *globals) tarballRestore(ctx context.Context, at *tarballPlace, f tarbal
 	if err != nil {
 		return err
 	}
-	if len(list) == 1 {
+	if list[0].below == "" || len(paths) > 0 {
 		err = g.sayOlder(ctx, v, list[0])
 	} else {
 		list, err = g.newest(ctx, v, list)
@@ -174,7 +174,7 @@ func (r *tarballRestoring) unrestored(ctx context.Context, list []chosen) (left 
 	}
 	defer folder.Close()
 	for _, c := range list {
-		if c.tarball == nil || r.f.overwrite == string(tarball.Always) {
+		if c.tarball == nil || c.only != "" || r.f.overwrite == string(tarball.Always) {
 			left = append(left, c)
 			continue
 		}
@@ -210,8 +210,12 @@ func (r *tarballRestoring) one(ctx context.Context, c chosen) error {
 	problem := r.problems(&bar)
 	read := new(atomic.Int64)
 	bar = r.readingBar(c, read)
+	paths := r.paths
+	if c.only != "" {
+		paths = []string{c.only}
+	}
 	res, err := tarball.Restoring{
-		Storage: r.view.s, Tarball: c.tarball, Paths: r.paths, Newer: c.newer, Target: tarballTarget{r.target}, Overwrite: tarball.Overwrite(r.f.overwrite),
+		Storage: r.view.s, Tarball: c.tarball, Paths: paths, Newer: c.newer, Target: tarballTarget{r.target}, Overwrite: tarball.Overwrite(r.f.overwrite),
 		Quick: r.f.quick, Now: r.now, Progress: func(n int64) { read.Add(n) },
 		Again: func(names int) {
 			read.Store(0)
@@ -234,6 +238,9 @@ func (r *tarballRestoring) one(ctx context.Context, c chosen) error {
 		return err
 	}
 	for _, p := range res.Unfound {
+		if c.only != "" {
+			continue // the user did not ask this tarball for it
+		}
 		r.sum.problems++
 		problem(p, fmt.Errorf("is not in the tarball %s", c.tarball.Title()))
 	}

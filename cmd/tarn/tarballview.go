@@ -67,7 +67,9 @@ type chosen struct {
 	*tarball.Object
 	tarball *tarball.Tarball    // nil if it is a single file, or
 	side    bool                // one of the objects beside an archive, which has gone cold
-	newer   *tarball.Superseded // nil, or what other tarballs that were chosen have of its files
+	newer   *tarball.Superseded // nil, or what newer tarballs say of its files
+	below   string              // the folder of tarballs that it was chosen with, "." for all; "" if it was named itself
+	only    string              // what is wanted of it; "" means everything
 }
 
 // withCold adds what lies beside tarballs and has gone cold.
@@ -123,6 +125,9 @@ func (v *tarballView) choose(name, version string) ([]chosen, error) {
 	}
 	below := func(t string) bool { return title == "." || tarn.Within(t, title) }
 	add(v.Archives, func(t *tarball.Tarball) bool { return below(t.Title()) })
+	for i := range list {
+		list[i].below = title
+	}
 	for i := range v.Files {
 		if v.named(&v.Files[i], name) || below(strings.TrimPrefix(v.Files[i].Key, v.at.name+"/")) {
 			list = append(list, chosen{Object: &v.Files[i]})
@@ -163,7 +168,7 @@ func (v *tarballView) current(list []chosen) []chosen {
 	for i, c := range list {
 		for _, t := range slices.Concat(v.Archives, v.Older) {
 			if t.Body.Key == c.Key && t.Body.Version == c.Version && t.Body.Modified.Equal(c.Modified) {
-				list[i] = chosen{Object: &t.Body, tarball: t, newer: c.newer}
+				list[i].Object, list[i].tarball = &t.Body, t
 			}
 		}
 		for _, o := range v.files() {
@@ -232,6 +237,12 @@ func (v *tarballView) counted(ctx context.Context, list []chosen) (files, bytes 
 	for _, c := range list {
 		bytes += c.Size
 		switch {
+		case c.only != "":
+			n, err := v.countOnly(ctx, c)
+			if err != nil {
+				return 0, 0, err
+			}
+			files += max(n, 0)
 		case c.tarball != nil:
 			tarballs = append(tarballs, c.tarball)
 		case !c.side:

@@ -297,6 +297,14 @@ func (a *Tarball) Place(member string) string {
 	}
 }
 
+// Member is what a place below the archive's folder is called in it.
+func (a *Tarball) Member(place string) string {
+	if folder := a.Key.folder(); folder != "" {
+		return strings.TrimPrefix(place, folder+"/")
+	}
+	return place
+}
+
 // Unfinished are the uploads of a backup that have not ended: those of runs under
 // way, and what killed ones have left. A storage that does not tell has none.
 func Unfinished(ctx context.Context, s storage.Storage, name string) (list []storage.Upload, err error) {
