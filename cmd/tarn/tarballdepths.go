@@ -136,7 +136,7 @@ func (g *globals) saySuperseded(c chosen) error {
 	if n.Gone > 0 {
 		missing = fmt.Sprintf("; %d of its %s not in those, being deleted since or unreadable then", n.Gone, areFiles(n.Files))
 	}
-	g.say("%s: %s: it is of %s, and newer is what %s%s. Alone, as `restore %s`, it is restored whole",
+	g.say("%s: %s: it is of %s, and newer is what %s%s. Alone, as `tarn tarball restore %s`, it is restored whole",
 		name, what, formatTime(c.Modified), few(titles(n.By), "has", "have"), missing, name)
 	return nil
 }

@@ -109,6 +109,32 @@ func TestTarballFolderAbove(t *testing.T) {
 	contains(t, p.tarball(exitDone, "restore", "docs/a/", "--target", "none"), "docs/a/b: left out", "1 of its 1 file is not in those")
 }
 
+// What is superseded in part is imported whole, so that it need not be imported again
+// when it is the newest.
+func TestTarballImportPart(t *testing.T) {
+	p, run := newDepthsPerson(t)
+	write := func(text string) {
+		e2e.Write(t, filepath.Join(p.path("src"), "docs/f"), []byte(text))
+	}
+	write("one")
+	e2e.Write(t, filepath.Join(p.path("src"), "docs/b/gone"), []byte("gone"))
+	run(1)
+	write("two")
+	if err := os.RemoveAll(p.path("src", "docs", "b")); err != nil {
+		t.Fatal(err)
+	}
+	run(2)
+	p.must("init", "-q", "--repo", p.path("repo"))
+	take := func() string {
+		return p.code(exitDone, "tarball", "import", "disk", "-b", "tarn", "--repo", p.path("repo"), "--yes")
+	}
+	contains(t, take(), "docs is in the repository", "docs/_files is in the repository", "2 files (7 B): 2 new")
+	write("one")
+	e2e.Write(t, filepath.Join(p.path("src"), "docs/b/gone"), []byte("gone"))
+	run(1)
+	contains(t, take(), "docs/_files: left out", "1 of 1 tarball is in the repository already")
+}
+
 // One name of a file with several comes back alone.
 func TestTarballHardLink(t *testing.T) {
 	p, run := newDepthsPerson(t)

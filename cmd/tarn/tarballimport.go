@@ -44,7 +44,7 @@ further cost. It changes nothing, and ends with 3 if a tarball has something tha
 out: what a .tarnignore says, and folders that a system keeps for itself.
 
 Without it, import says for each tarball what has to be thawed, read and stored, and what that costs; with --yes it does it. Each
-tarball that can be read becomes a snapshot, with the tag tarball. Its files are unpacked one tarball at a time into a folder below --temp,
+tarball that can be read becomes a snapshot, with the tag tarball; those all of whose files newer ones cover are left out. Its files are unpacked one tarball at a time into a folder below --temp,
 which needs room for the largest one and is removed at once. Run again, it goes on with the tarballs that are not in the
 repository yet. A damaged tarball is not imported; ` + "`tarn tarball restore`" + ` gets what can be read of it.` + "\n" + exitCodes,
 		Args: cobra.ExactArgs(1),
@@ -109,10 +109,7 @@ const (
 )
 
 func (im *importing) run(ctx context.Context) error {
-	all, err := im.view.choose(".", "")
-	if err == nil {
-		all, err = im.newest(ctx, im.view, all)
-	}
+	all, err := im.wanted(ctx)
 	if err != nil {
 		return err
 	}
@@ -131,6 +128,26 @@ func (im *importing) run(ctx context.Context) error {
 	}
 	im.job = &tarballJob{globals: im.globals, view: im.view, flags: im.f.tarballWait, dryRun: im.f.dryRun, left: left, more: im.price, do: im.one}
 	return im.job.run(ctx)
+}
+
+// wanted are the tarballs that newer ones don't supersede wholly. One that they supersede
+// in part is imported whole: what is left of it may be more when they are gone, and a
+// tarball that is in the repository is not read again.
+func (im *importing) wanted(ctx context.Context) ([]chosen, error) {
+	all, err := im.view.choose(".", "")
+	if err != nil {
+		return nil, err
+	}
+	all, out, err := im.view.superseded(ctx, all)
+	if err != nil {
+		return nil, err
+	}
+	for _, c := range out {
+		if err := im.saySuperseded(c); err != nil {
+			return nil, err
+		}
+	}
+	return all, nil
 }
 
 func areTarballs(n int64) string {
@@ -279,7 +296,7 @@ func (im *importing) unpack(ctx context.Context, c chosen, dir string) error {
 		_, err = tarball.RestorePlain(ctx, im.view.s, c.Object, tarballTarget{target}, progress)
 	} else {
 		found, err = tarball.Restoring{
-			Storage: im.view.s, Tarball: c.tarball, Newer: c.newer, Target: tarballTarget{target}, Overwrite: tarball.Always, Now: im.now, Progress: progress,
+			Storage: im.view.s, Tarball: c.tarball, Target: tarballTarget{target}, Overwrite: tarball.Always, Now: im.now, Progress: progress,
 			Problem: func(path string, err error) {
 				problems++
 				problem(path, err)
