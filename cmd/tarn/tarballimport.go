@@ -45,7 +45,7 @@ out: what a .tarnignore says, and folders that a system keeps for itself.
 
 Without it, import says for each tarball what has to be thawed, read and stored, and what that costs; with --yes it does it. Each
 tarball that can be read becomes a snapshot, with the tag tarball; those all of whose files newer ones cover are left out. Its files are unpacked one tarball at a time into a folder below --temp,
-which needs room for the largest one and is removed at once. Run again, it goes on with the tarballs that are not in the
+which needs room for the largest one and is removed at once; what a killed import has left there, the next one removes. Run again, it goes on with the tarballs that are not in the
 repository yet. A damaged tarball is not imported; ` + "`tarn tarball restore`" + ` gets what can be read of it.` + "\n" + exitCodes,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -125,6 +125,9 @@ func (im *importing) run(ctx context.Context) error {
 	}
 	if n := len(all) - len(left); n > 0 {
 		im.say("%d of %s in the repository already", n, areTarballs(int64(len(all))))
+	}
+	if !im.f.dryRun {
+		sweepImports(im.f.temp)
 	}
 	im.job = &tarballJob{globals: im.globals, view: im.view, flags: im.f.tarballWait, dryRun: im.f.dryRun, left: left, more: im.price, do: im.one}
 	return im.job.run(ctx)
@@ -261,15 +264,12 @@ func (im *importing) confirm() error {
 
 // one imports one tarball: unpacked into a temporary folder, backed up from there.
 func (im *importing) one(ctx context.Context, c chosen) (err error) {
-	dir, err := os.MkdirTemp(im.f.temp, "tarn-import-")
+	temp, err := newImportTemp(im.f.temp)
 	if err != nil {
 		return fmt.Errorf("making a folder to unpack %s in: %w", c.Key, err)
 	}
-	defer func() {
-		if removeErr := removeTree(dir); removeErr != nil {
-			err = errors.Join(err, fmt.Errorf("removing the temporary folder %s: %w", dir, removeErr))
-		}
-	}()
+	defer func() { err = joinProblems(err, temp.remove()) }()
+	dir := temp.files
 	if err := im.unpack(ctx, c, dir); err != nil {
 		return err
 	}
@@ -368,19 +368,4 @@ func countFiles(dir string) (n int64, err error) {
 		return err
 	})
 	return n, err
-}
-
-// removeTree removes a folder, also where folders in it can't be written to.
-func removeTree(dir string) error {
-	err := os.RemoveAll(dir)
-	if err == nil || !errors.Is(err, fs.ErrPermission) {
-		return err
-	}
-	filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-		if d != nil && d.IsDir() {
-			os.Chmod(path, 0o700) // if that fails, RemoveAll says why
-		}
-		return nil
-	})
-	return os.RemoveAll(dir)
 }

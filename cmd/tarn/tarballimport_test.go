@@ -42,3 +42,34 @@ func TestImportCounts(t *testing.T) {
 		}
 	}
 }
+
+// What a killed import has left is removed, and nothing of one that lives or of others.
+func TestImportSweeps(t *testing.T) {
+	in := t.TempDir()
+	live, err := newImportTemp(in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dead, err := newImportTemp(in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e2e.Write(t, filepath.Join(dead.files, "sub", "file"), []byte("x"))
+	if err := dead.lock.Unlock(); err != nil { // as the system does with a process that ends
+		t.Fatal(err)
+	}
+	other := filepath.Join(in, importTempPrefix+"of-somebody", "file")
+	e2e.Write(t, other, []byte("x"))
+	sweepImports(in)
+	for path, want := range map[string]bool{live.files: true, dead.dir: false, other: true} {
+		if _, err := os.Lstat(path); (err == nil) != want {
+			t.Errorf("%s: is there: %v, want %v", path, err == nil, want)
+		}
+	}
+	if err := live.remove(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Lstat(live.dir); err == nil {
+		t.Error("the folder stays")
+	}
+}

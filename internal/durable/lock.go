@@ -21,8 +21,13 @@ func TryLock(path string) (*Lock, error) {
 	if err != nil {
 		return nil, fmt.Errorf("locking %s: %w", path, err)
 	}
+	return TryLockOpen(f)
+}
+
+// TryLockOpen is TryLock of a file that is open, which it closes if it fails.
+func TryLockOpen(f *os.File) (*Lock, error) {
 	if err := tryLockFile(f); err != nil {
-		return nil, errors.Join(fmt.Errorf("locking %s: %w", path, err), f.Close())
+		return nil, errors.Join(fmt.Errorf("locking %s: %w", f.Name(), err), f.Close())
 	}
 	return &Lock{f}, nil
 }
