@@ -130,14 +130,18 @@ func (g *globals) saySuperseded(c chosen) error {
 	case n.Left > 0:
 		what = fmt.Sprintf("only %d of its %s", n.Left, formatCount(n.Files, "file", "files"))
 	case n.Left < 0:
-		what = "only what newer ones do not cover"
+		what = "only what others do not cover"
 	}
 	missing := ""
 	if n.Gone > 0 {
 		missing = fmt.Sprintf("; %d of its %s not in those, being deleted since or unreadable then", n.Gone, areFiles(n.Files))
 	}
-	g.say("%s: %s: it is of %s, and newer is what %s%s. Alone, as `tarn tarball restore %s`, it is restored whole",
-		name, what, formatTime(c.Modified), few(titles(n.By), "has", "have"), missing, name)
+	why := "newer"
+	if !c.tarball.Finished() {
+		why = "it was never finished (" + c.tarball.Unproved() + "), and whole"
+	}
+	g.say("%s: %s: it is of %s, and %s is what %s%s. Alone, as `tarn tarball restore %s`, it is restored whole",
+		name, what, formatTime(c.Modified), why, few(titles(n.By), "has", "have"), missing, name)
 	return nil
 }
 
@@ -245,7 +249,8 @@ func (g *globals) reportStale(m *money, res *tarball.Result) error {
 		list       []tarball.Stale
 	}{
 		{"stale", "of another split depth %s files of this folder, too: they stay as they are (%s%s), and get stale. Nothing deletes them; `tarn tarball list` marks them", res.Stale},
-		{"vanished", "%s no files in this folder any more, or are of another: they stay as they are (%s%s). Nothing deletes them, and `restore .` brings their files back", res.Vanished},
+		{"vanished", "%s no files in this folder any more, or are of another: they stay as they are (%s%s). Nothing deletes them, and `restore .` brings their files back where nothing newer stands", res.Vanished},
+		{"superseded", "%s no files in this folder any more, and newer ones stand for them: they stay as they are (%s%s). Nothing deletes them, and `restore .` leaves them out", res.Superseded},
 	} {
 		if err := g.reportLeft(m, left.kind, left.text, left.list); err != nil {
 			return err

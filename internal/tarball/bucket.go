@@ -239,6 +239,12 @@ func (a *Tarball) Unproved() string {
 	return strings.Join(why, ", ")
 }
 
+// Finished reports whether a hash was stored after the archive. Without one its upload
+// may have been of what a tar had written when it was killed.
+func (a *Tarball) Finished() bool {
+	return a.Sum != nil || slices.ContainsFunc(a.Cooled, func(o Object) bool { return strings.HasSuffix(o.Key, SumSuffix) })
+}
+
 // ReadSum returns the hash that lies beside an archive.
 func (a *Tarball) ReadSum(ctx context.Context, s storage.Storage) (MD5, error) {
 	r, err := openObject(ctx, s, a.Sum)

@@ -18,11 +18,17 @@ type shelved struct {
 	folder  string
 	since   time.Time // the content of its files is known to be that of the disk
 	tarball *Tarball
+
+	finished bool
 }
 
-// newer reports whether an archive says more of the files that both cover. Of the
-// same time, which storages tell in whole seconds, it is the more specific one.
+// newer reports whether an archive says more of the files that both cover. One that was
+// never finished may be cut off, and says less than any that was. Of the same time, which
+// storages tell in whole seconds, it is the more specific one.
 func (a *shelved) newer(b *shelved) bool {
+	if a.finished != b.finished {
+		return a.finished
+	}
 	if c := a.since.Compare(b.since); c != 0 {
 		return c > 0
 	}
@@ -57,7 +63,7 @@ func (t *Tarball) since() time.Time {
 }
 
 func (t *Tarball) shelved() shelved {
-	return shelved{key: t.Key, folder: t.Key.folder(), since: t.since(), tarball: t}
+	return shelved{key: t.Key, folder: t.Key.folder(), since: t.since(), tarball: t, finished: t.Finished()}
 }
 
 // between are those whose folder is in a range of the order of bytes.

@@ -1,6 +1,7 @@
 package tarball_test
 
 import (
+	"archive/tar"
 	"maps"
 	"os"
 	"path/filepath"
@@ -245,6 +246,20 @@ func (d *deep) change(files map[string]string) {
 	}
 }
 
+// An archive that was never finished, as a killed script leaves it, does not stand for
+// whole ones of another depth.
+func TestSplitDepthUnfinished(t *testing.T) {
+	want := map[string]string{"docs/a/f": "f", "docs/g": "g"}
+	d := newDeep(t, want)
+	d.run(2)
+	d.now = d.now.Add(time.Minute)
+	d.s.Plant("disk/docs.tar.gz", packed(t, []tar.Header{{Name: "a/f"}}, "other"))
+	got, said := d.back()
+	if !maps.Equal(got, want) || said["docs/a"] != nil || said["docs"] == nil {
+		t.Errorf("came back: %v; superseded: %v", got, said)
+	}
+}
+
 // A split depth of 0 has its archive elsewhere, below the name of the path.
 func TestSplitDepthZero(t *testing.T) {
 	d := newDeep(t, map[string]string{"top": "t", "docs/f": "f"})
@@ -268,5 +283,23 @@ func TestVanished(t *testing.T) {
 	res, err := tarball.Run(t.Context(), tarball.Config{Storage: d.s, Name: "disk", Path: d.path, SplitDepth: 1, Class: tarn.Standard, Now: func() time.Time { return d.now }})
 	if err != nil || len(res.Stale) > 0 || len(res.Vanished) != 2 || res.Vanished[0].Key != "disk/a.tar.gz" || res.Vanished[1].Key != "disk/b.tar.gz" {
 		t.Errorf("%+v, %v", res, err)
+	}
+}
+
+// What a restore of all leaves out is not said to come back by it.
+func TestVanishedSuperseded(t *testing.T) {
+	d := newDeep(t, map[string]string{"docs/f": "f", "docs/work/r": "r", "docs/gone/g": "g", "docs/file/x": "x"})
+	d.run(2)
+	d.write(map[string]string{"docs/gone": ""})
+	d.run(1)
+	d.write(map[string]string{"docs/file": ""})
+	d.write(map[string]string{"docs/file": "a file"})
+	d.now = d.now.Add(time.Minute)
+	res, err := tarball.Run(t.Context(), tarball.Config{Storage: d.s, Name: "disk", Path: d.path, SplitDepth: 2, Class: tarn.Standard, Now: func() time.Time { return d.now }})
+	if err != nil || len(res.Vanished) > 0 || len(res.Superseded) != 2 || res.Superseded[0].Key != "disk/docs/file.tar.gz" || res.Superseded[1].Key != "disk/docs/gone.tar.gz" {
+		t.Errorf("%+v, %v", res, err)
+	}
+	if got, _ := d.back(); !maps.Equal(got, map[string]string{"docs/f": "f", "docs/work/r": "r", "docs/file": "a file"}) {
+		t.Errorf("came back: %v", got)
 	}
 }

@@ -66,7 +66,10 @@ type Result struct {
 	// Vanished are archives for which the run came to no file: their folders are empty,
 	// or gone, or they are of another path.
 	Vanished []Stale
-	Duration time.Duration
+	// Superseded are such of which a restore of all takes nothing, since newer archives
+	// say what is in the place of their files.
+	Superseded []Stale
+	Duration   time.Duration
 }
 
 // Stored is the sum of the sizes of Made.

@@ -34,6 +34,7 @@ func (r *run) archivesThere() shelf {
 		for kind, at := range map[Kind]**Object{Sum: &t.Sum, List: &t.List} {
 			side, ok := r.there[k.Of(kind).String()]
 			switch o := objectThere(side); {
+			case ok && kind == Sum && side.Modified.Before(t.Body.Modified): // that of another
 			case ok && side.Class.Cold():
 				t.Cooled = append(t.Cooled, o)
 			case ok:
@@ -52,21 +53,38 @@ func objectThere(o storage.Object) Object {
 // leftOver finds the archives that were there and are none of the run's: those that
 // overlap with its own, and those for which it came to no file.
 func (r *run) leftOver(made shelf) {
-	for i := range r.shelf {
-		k := r.shelf[i].key
+	for old := range r.shelf.each() {
+		k := old.key
 		o := r.there[k.String()]
 		left := Stale{Key: o.Key, Class: o.Class, Size: o.Size, Modified: o.Modified}
+		mine := made.has(k)
 		switch {
-		case made.has(k):
-			if r.empty[k] {
-				r.res.Vanished = append(r.res.Vanished, left)
-			}
-		case made.overlaps(k), r.otherTop(k):
+		case mine && !r.empty[k]:
+		case !mine && (made.overlaps(k) || r.otherTop(k)):
 			r.res.Stale = append(r.res.Stale, left)
-		case r.SplitDepth > 0 && systemFolder(k.folder()) == "":
+		case !mine && (r.SplitDepth == 0 || systemFolder(k.folder()) != ""):
+		case r.enclosed(old):
+			r.res.Superseded = append(r.res.Superseded, left)
+		default:
 			r.res.Vanished = append(r.res.Vanished, left)
 		}
 	}
+}
+
+// enclosed reports whether a restore of all takes nothing of an archive: a newer one
+// covers all of it, or a file stands where its folder was.
+func (r *run) enclosed(old *shelved) bool {
+	for e := range r.shelf.overlapping(old.key) {
+		if e.newer(old) && e.encloses(old) {
+			return true
+		}
+	}
+	for at := old.folder; at != ""; at = above(at) {
+		if info, err := os.Lstat(r.onDisk(at)); err == nil {
+			return info.Mode().IsRegular()
+		}
+	}
+	return false
 }
 
 func (s shelf) has(k Key) bool {

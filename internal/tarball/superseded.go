@@ -157,10 +157,14 @@ func (r *superseding) look(t *Tarball, by shelf) (*Superseded, error) {
 // encloses reports whether the folder of an archive lies in that of a newer one, or
 // where that has a file, so that nothing is left of it, whatever it has.
 func (d *Superseded) encloses(t *Tarball) bool {
-	return slices.ContainsFunc(d.shelf, func(e shelved) bool {
-		own := t.Key.folder()
-		return (!e.key.OwnFiles || e.folder != own) && (e.folder == "" || tarn.Within(own, e.folder))
-	})
+	own := t.shelved()
+	return slices.ContainsFunc(d.shelf, func(e shelved) bool { return e.encloses(&own) })
+}
+
+// encloses reports whether an archive that supersedes another says what is where
+// anything of it may be.
+func (a *shelved) encloses(b *shelved) bool {
+	return (!a.key.OwnFiles || a.folder != b.folder) && (a.folder == "" || tarn.Within(b.folder, a.folder))
 }
 
 // count counts the files in the list of an archive, those that no newer one covers,
