@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"maps"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strings"
@@ -151,4 +152,22 @@ func TestTarballHardLink(t *testing.T) {
 		t.Fatal(err)
 	}
 	contains(t, run(1), "disk/docs.tar.gz has no files in this folder any more")
+}
+
+// A second reading, for a further name of a file that was not asked for, is within
+// --max-cost, too.
+func TestTarballHardLinkCost(t *testing.T) {
+	p, _ := newDepthsPerson(t)
+	content := make([]byte, 6<<20)
+	rand.NewChaCha8([32]byte{}).Read(content)
+	e2e.Write(t, p.path("src", "docs", "a"), content)
+	if err := os.Link(p.path("src", "docs", "a"), p.path("src", "docs", "b")); err != nil {
+		t.Fatal(err)
+	}
+	p.code(exitDone, "tarball", "-b", "tarn", "-n", "disk", "-p", "src", "--split-depth", "1", "--storage-class", "GLACIER_IR")
+	restore := func(code int, most string) string {
+		return p.tarball(code, "restore", "docs", "b", "--target", "r", "--yes", "--max-cost", most)
+	}
+	contains(t, restore(exitProblems, "0.0003"), `docs/b: it is a further name of "docs/a"`, "to read the tarball a second time is too much", "more than --max-cost allows")
+	contains(t, restore(exitDone, "0.0006"), "docs: is read once more", "wrote 1 file")
 }

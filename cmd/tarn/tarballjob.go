@@ -49,6 +49,7 @@ type tarballJob struct {
 	report func()
 	usage  price.Usage // of thaws, beside their requests
 	acted  bool
+	ahead  []chosen // what is still to be read, after the one that is
 }
 
 func (j *tarballJob) run(ctx context.Context) error {
@@ -128,6 +129,38 @@ func (j *tarballJob) plan(ctx context.Context) error {
 	return j.again()
 }
 
+// affordAgain refuses to read a tarball a second time if that costs more than
+// --max-cost together with what was spent and what is still to be read.
+func (j *tarballJob) affordAgain(c chosen) error {
+	if j.flags.maxCost == "" {
+		return nil
+	}
+	u, err := j.view.beside()
+	if err != nil {
+		return err
+	}
+	u.Add(j.usage)
+	r := cold.Request{Archives: needs(append(slices.Clone(j.ahead), c)), Ready: true}
+	for i := range r.Archives {
+		if a := &r.Archives[i]; a.State == cold.Thawing {
+			a.State = cold.Thawed // when it is read
+		}
+	}
+	p, err := cold.NewPlan(r, j.view.prices)
+	if err != nil {
+		return err
+	}
+	u.Add(p.Offers[0].Usage)
+	bill, err := p.Bill(u)
+	if err != nil {
+		return err
+	}
+	if err := j.flags.within(j.view.coldView, cold.Offer{Most: bill}); err != nil {
+		return fmt.Errorf("that was not written, and to read the tarball a second time is too much: in all %w; allow more, or restore that file, too", err)
+	}
+	return nil
+}
+
 // show says what is asked for, and what that costs. A thaw for something that the
 // list does not have would be paid for in vain, most likely.
 func (j *tarballJob) show(ctx context.Context, p *cold.Plan) error {
@@ -194,12 +227,12 @@ func (j *tarballJob) any(states ...cold.State) bool {
 func (j *tarballJob) readable(ctx context.Context) (problems bool, err error) {
 	slices.SortStableFunc(j.left, func(a, b chosen) int { return cold.Soonest(a.Object.Object, b.Object.Object) })
 	var later []chosen
-	for _, c := range j.left {
+	for i, c := range j.left {
 		if !c.Readable() {
 			later = append(later, c)
 			continue
 		}
-		j.acted = true
+		j.acted, j.ahead = true, slices.Concat(j.left[i+1:], later)
 		switch err := j.do(ctx, c); {
 		case err == errProblems:
 			problems = true

@@ -35,6 +35,7 @@ script made by several tars in one .tar.gz whole, and never writes outside of DI
 
 A tarball has no hash of each file, but one over all of them (.md5): read to its end, restore says whether every file is what was
 backed up. --quick stops when the PATHs, if all are files, are written: that is cheaper, and proves nothing but gzip's checksum on the way.
+A further name of a file (a hard link) without the file has its tarball read a second time, unless that would cost more than --max-cost.
 A tarball whose files all stand in DIR already, with that hash, is not read again: the same command goes on where it stopped.
 
 What lies in a cold class has to be thawed first. restore shows what each tier costs, asks (or takes --tier and --yes), asks S3 for the
@@ -217,9 +218,13 @@ func (r *tarballRestoring) one(ctx context.Context, c chosen) error {
 	res, err := tarball.Restoring{
 		Storage: r.view.s, Tarball: c.tarball, Paths: paths, Newer: c.newer, Target: tarballTarget{r.target}, Overwrite: tarball.Overwrite(r.f.overwrite),
 		Quick: r.f.quick, Now: r.now, Progress: func(n int64) { read.Add(n) },
-		Again: func(names int) {
+		Again: func(names int) error {
+			if err := r.job.affordAgain(c); err != nil {
+				return err
+			}
 			read.Store(0)
 			r.sayAgain(&bar, c, names)
+			return nil
 		},
 		Problem: func(path string, err error) {
 			r.sum.problems++

@@ -75,7 +75,7 @@ func (w *restoring) isContent(place string, m *Member) bool {
 }
 
 // errNoContent says that a further name has no file.
-var errNoContent = fmt.Errorf("the archive does not have the file that it is a further name of: %w", tarn.ErrDamaged)
+var errNoContent = fmt.Errorf("the archive does not have that: %w", tarn.ErrDamaged)
 
 // again reads the archive once more, as far as needed, for further names of files
 // that were not written.
@@ -89,7 +89,10 @@ func (w *restoring) again(ctx context.Context) error {
 		for _, names := range owed {
 			n += len(names)
 		}
-		w.Again(n)
+		if err := w.Again(n); err != nil {
+			w.owes(err)
+			return nil
+		}
 	}
 	t := *w.Tarball
 	t.Sum, t.List = nil, nil // the first reading has compared with them
@@ -100,12 +103,17 @@ func (w *restoring) again(ctx context.Context) error {
 	if err != nil && !errors.Is(err, tarn.ErrDamaged) { // which the first reading has told
 		return err
 	}
-	for _, names := range owed {
+	w.owes(errNoContent)
+	return nil
+}
+
+// owes tells why further names were not written.
+func (w *restoring) owes(err error) {
+	for of, names := range w.links.owed {
 		for _, m := range names {
-			w.Problem(w.name(m.Name), errNoContent)
+			w.Problem(w.name(m.Name), fmt.Errorf("it is a further name of %q: %w", w.Tarball.Place(of), err))
 		}
 	}
-	return nil
 }
 
 // second writes a file to the first of the names that are owed, and makes the

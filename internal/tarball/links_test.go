@@ -48,7 +48,7 @@ func sameFile(t *testing.T, dir, a, b string) bool {
 func TestHardLinks(t *testing.T) {
 	s, a, want := linked(t)
 	dir := t.TempDir()
-	again := func(int) { t.Error("the archive was read once more") }
+	again := func(int) error { t.Error("the archive was read once more"); return nil }
 	for _, wrote := range []int64{5, 0, 1} {
 		res, problems, err := restored(t, tarball.Restoring{Storage: s, Tarball: a, Overwrite: tarball.Changed, Again: again}, dir)
 		if err != nil || len(problems) > 0 || !res.Proved || res.Files != 5 || res.Written != wrote {
@@ -111,7 +111,7 @@ func TestHardLinksAlone(t *testing.T) {
 			}
 			again := 0
 			res, problems, err := restored(t, tarball.Restoring{
-				Storage: s, Tarball: a, Paths: c.paths, Overwrite: c.overwrite, Quick: c.quick, Again: func(n int) { again = n },
+				Storage: s, Tarball: a, Paths: c.paths, Overwrite: c.overwrite, Quick: c.quick, Again: func(n int) error { again = n; return nil },
 			}, dir)
 			if err != nil || len(problems) > 0 || again != c.again || res.Left != c.left {
 				t.Errorf("%+v, %v, %v; again for %d", res, problems, err, again)

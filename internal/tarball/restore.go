@@ -62,8 +62,8 @@ type Restoring struct {
 	Quick   bool
 	Problem func(path string, err error)
 	// Again, if set, is told that the archive is read once more, for so many further
-	// names of files that were not written.
-	Again    func(names int)
+	// names of files that were not written; an error is why it may not be.
+	Again    func(names int) error
 	Progress func(n int64) // bytes of the archive
 	Now      func() time.Time
 }
