@@ -25,6 +25,9 @@ var (
 	ErrNotAuthentic = errors.New("not authentic")
 	// ErrNoIdentity says that reading needs an identity that was not given.
 	ErrNoIdentity = errors.New("no identity for this repository")
+	// ErrKey says that the storage can't have an object of this key, whatever it holds,
+	// and may well have others.
+	ErrKey = errors.New("the storage can't have this key")
 	// ErrDenied says that the storage refuses the credentials or the permission.
 	ErrDenied = errors.New("access denied by the storage")
 )

@@ -18,8 +18,8 @@ import (
 // time, return when ctx ends, and retry what may be retried by themselves.
 //
 // Errors wrap fs.ErrNotExist (no such object), fs.ErrExist (the key is
-// taken), tarn.ErrCold, tarn.ErrThawing, tarn.ErrBusy or tarn.ErrDenied where
-// one is meant.
+// taken), tarn.ErrCold, tarn.ErrThawing, tarn.ErrBusy, tarn.ErrKey or
+// tarn.ErrDenied where one is meant.
 type Storage interface {
 	// Put stores what r holds under key, which must not exist: one of two
 	// things is true afterwards, the whole object is there and durable or

@@ -67,6 +67,9 @@ func (j *job) event(e Event) {
 // others, is a problem; an error ends the run.
 func (j *job) do(ctx context.Context) error {
 	local, err := j.step(ctx)
+	if errors.Is(err, tarn.ErrKey) {
+		local, err = fmt.Errorf("%w: rename it, or use another split depth", err), nil
+	}
 	switch {
 	case ctx.Err() != nil:
 		return ctx.Err()

@@ -418,6 +418,22 @@ func TestDamagedSum(t *testing.T) {
 	b.made(b.must())
 }
 
+// A key that the storage can't have is a problem of its archive alone.
+func TestKeyRefused(t *testing.T) {
+	b := newBench(t, tree(t, map[string]string{"a/x": "1", "b/y": "2", "c/z": "3"}))
+	b.store.SetHook(func(r storagetest.Request) storagetest.Fault {
+		if r.Op != storagetest.OpPut || r.Key != "disk/b.tar.gz" {
+			return storagetest.Fault{}
+		}
+		return storagetest.Fault{Kind: storagetest.FailBefore, Err: tarn.ErrKey}
+	})
+	res, err := b.run()
+	if err != nil || res.Failed != 1 || res.Problems != 1 {
+		t.Errorf("%+v, %v", res, err)
+	}
+	b.made(res, "disk/a.tar.gz", "disk/c.tar.gz")
+}
+
 func TestMaxSize(t *testing.T) {
 	top := tree(t, map[string]string{"a/x": string(storagetest.Content(1, 3<<20)), "b/y": "small"})
 	b := newBench(t, top)

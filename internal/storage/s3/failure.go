@@ -208,6 +208,11 @@ func (s *Storage) judge(f *failure) {
 	case "PermanentRedirect", "AuthorizationHeaderMalformed", "TemporaryRedirect", "IllegalLocationConstraintException":
 		s.elsewhere(f)
 		return
+	case "KeyTooLongError",
+		"ExistingObjectIsDirectory", "ObjectParentIsFile", // versitygw's and
+		"XMinioObjectExistsAsDirectory", "XMinioParentIsObject", "XMinioInvalidObjectName": // MinIO's, of keys that their file systems can't have side by side
+		f.kind = tarn.ErrKey
+		return
 	case "GlacierExpeditedRetrievalNotAvailable":
 		f.kind = tarn.ErrTierRefused
 		return

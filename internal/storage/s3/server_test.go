@@ -140,6 +140,7 @@ func TestErrors(t *testing.T) {
 		{403, "SignatureDoesNotMatch", tarn.ErrDenied, "SignatureDoesNotMatch"},
 		{400, "ExpiredToken", tarn.ErrDenied, "ExpiredToken"},
 		{403, "InvalidObjectState", tarn.ErrCold, "thawed"},
+		{409, "ExistingObjectIsDirectory", tarn.ErrKey, "can't have this key"},
 		{404, "NoSuchKey", fs.ErrNotExist, "NoSuchKey"},
 		{404, "NoSuchBucket", nil, "the bucket tarn does not exist"},
 		{301, "PermanentRedirect", nil, "another region (eu-north-1)"},
