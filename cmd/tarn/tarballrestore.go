@@ -36,7 +36,8 @@ script made by several tars in one .tar.gz whole, and never writes outside of DI
 A tarball has no hash of each file, but one over all of them (.md5): read to its end, restore says whether every file is what was
 backed up. --quick stops when the PATHs, if all are files, are written: that is cheaper, and proves nothing but gzip's checksum on the way.
 A further name of a file (a hard link) without the file has its tarball read a second time, unless that would cost more than --max-cost.
-A tarball whose files all stand in DIR already, with that hash, is not read again: the same command goes on where it stopped.
+A tarball whose files all stand in DIR already, with that hash, is not read again: the same command goes on where it stopped. One that
+newer ones supersede in part is, since its hash is over all of its files.
 
 What lies in a cold class has to be thawed first. restore shows what each tier costs, asks (or takes --tier and --yes), asks S3 for the
 tarballs that it needs, and ends with exit code 3. The same command, run later, reads what is ready. --wait stays. Without a terminal and

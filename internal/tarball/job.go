@@ -68,7 +68,7 @@ func (j *job) event(e Event) {
 func (j *job) do(ctx context.Context) error {
 	local, err := j.step(ctx)
 	if errors.Is(err, tarn.ErrKey) {
-		local, err = fmt.Errorf("%w: rename it, or use another split depth", err), nil
+		local, err = fmt.Errorf("%w (rename the folder, or use another split depth)", err), nil
 	}
 	switch {
 	case ctx.Err() != nil:
