@@ -239,10 +239,11 @@ func (a *Tarball) Unproved() string {
 	return strings.Join(why, ", ")
 }
 
-// Finished reports whether a hash was stored after the archive. Without one its upload
-// may have been of what a tar had written when it was killed.
+// Finished reports whether a hash was ever stored beside the archive. Without one its
+// upload may have been of what a tar had written when it was killed, the first time that
+// there was such an archive; an old hash says that what was there before is older still.
 func (a *Tarball) Finished() bool {
-	return a.Sum != nil || slices.ContainsFunc(a.Cooled, func(o Object) bool { return strings.HasSuffix(o.Key, SumSuffix) })
+	return a.Sum != nil || a.OldSum || slices.ContainsFunc(a.Cooled, func(o Object) bool { return strings.HasSuffix(o.Key, SumSuffix) })
 }
 
 // ReadSum returns the hash that lies beside an archive.

@@ -258,6 +258,14 @@ func TestSplitDepthUnfinished(t *testing.T) {
 	if !maps.Equal(got, want) || said["docs/a"] != nil || said["docs"] == nil {
 		t.Errorf("came back: %v; superseded: %v", got, said)
 	}
+
+	// One that was stored again, and not finished, is still the newest of its place.
+	d.run(1)
+	d.now = d.now.Add(time.Minute)
+	d.s.Plant("disk/docs/a.tar.gz", packed(t, []tar.Header{{Name: "f"}}, "newest"))
+	if got, _ := d.back(); !maps.Equal(got, map[string]string{"docs/a/f": "newest", "docs/g": "g"}) {
+		t.Errorf("came back: %v", got)
+	}
 }
 
 // A split depth of 0 has its archive elsewhere, below the name of the path.

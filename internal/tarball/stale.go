@@ -34,7 +34,8 @@ func (r *run) archivesThere() shelf {
 		for kind, at := range map[Kind]**Object{Sum: &t.Sum, List: &t.List} {
 			side, ok := r.there[k.Of(kind).String()]
 			switch o := objectThere(side); {
-			case ok && kind == Sum && side.Modified.Before(t.Body.Modified): // that of another
+			case ok && kind == Sum && side.Modified.Before(t.Body.Modified):
+				t.OldSum = true
 			case ok && side.Class.Cold():
 				t.Cooled = append(t.Cooled, o)
 			case ok:
