@@ -51,7 +51,7 @@ func deletion(ctx context.Context, api API, stack string) (*Plan, error) {
 		c := Change{Action: Removed, Type: aws.ToString(r.ResourceType), ID: aws.ToString(r.LogicalResourceId), Name: *r.PhysicalResourceId}
 		// What the template does not show, as a macro has made it, goes.
 		if in := t.Resources[c.ID]; in != nil {
-			c.Kept, c.emptied = kept(in.DeletionPolicy), t.emptied(c.ID)
+			c.Kept, c.emptied = kept(in.onDeletion(in.Properties)), t.emptied(c.ID)
 		}
 		p.Changes = append(p.Changes, c)
 	}

@@ -43,8 +43,9 @@ Resources:
   Table: {Type: 'AWS::DynamoDB::Table', DeletionPolicy: Delete}
   Volume: {Type: 'AWS::EC2::Volume', DeletionPolicy: Snapshot}
   User: {Type: 'AWS::IAM::User'}
+  Base: {Type: 'AWS::RDS::DBInstance', Properties: {Engine: mysql}}
 `}
-	for _, r := range []string{"Kept AWS::S3::Bucket", "Bucket AWS::S3::Bucket", "Table AWS::DynamoDB::Table", "Volume AWS::EC2::Volume", "User AWS::IAM::User", "OfMacro AWS::SQS::Queue", "Never AWS::SQS::Queue"} {
+	for _, r := range []string{"Kept AWS::S3::Bucket", "Bucket AWS::S3::Bucket", "Table AWS::DynamoDB::Table", "Volume AWS::EC2::Volume", "User AWS::IAM::User", "Base AWS::RDS::DBInstance", "OfMacro AWS::SQS::Queue", "Never AWS::SQS::Queue"} {
 		id, kind, _ := strings.Cut(r, " ")
 		made := types.StackResourceSummary{LogicalResourceId: &id, ResourceType: &kind, PhysicalResourceId: new("my-" + strings.ToLower(id)), ResourceStatus: types.ResourceStatusCreateComplete}
 		if id == "Never" {
@@ -53,15 +54,18 @@ Resources:
 		s.resources = append(s.resources, made)
 	}
 	p, err := Deletion(t.Context(), s, "mine")
-	if err != nil || len(p.Changes) != 6 || p.Count(Removed) != 6 {
+	if err != nil || len(p.Changes) != 7 || p.Count(Removed) != 7 {
 		t.Fatalf("%+v, %v", p, err)
 	}
 	var asked []string
 	for _, c := range p.Unkept().Dangers() {
 		asked = append(asked, c.Called())
+		if c.ID == "Base" && !strings.Contains(c.Loses, "but for a snapshot") {
+			t.Errorf("of %s %q is lost", c.ID, c.Loses)
+		}
 	}
 	slices.Sort(asked)
-	if want := []string{"my-bucket", "my-ofmacro", "my-table", "my-volume"}; !slices.Equal(asked, want) {
+	if want := []string{"my-base", "my-bucket", "my-ofmacro", "my-table", "my-volume"}; !slices.Equal(asked, want) {
 		t.Errorf("asks for %v, want %v", asked, want)
 	}
 	if p.Unkept().Consent(nobody) == nil {

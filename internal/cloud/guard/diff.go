@@ -81,7 +81,7 @@ func compare(old, new *side) *differ {
 // both compares a resource that is there with what becomes of it.
 func (d *differ) both(id string) {
 	was := d.old.Resources[id]
-	c := &Change{Action: Removed, ID: id, Type: was.Type, Kept: kept(was.DeletionPolicy), emptied: d.old.emptied(id)}
+	c := &Change{Action: Removed, ID: id, Type: was.Type, Kept: kept(was.onDeletion(d.old.properties[id])), emptied: d.old.emptied(id)}
 	properties, is := d.new.properties[id]
 	switch will := d.new.Resources[id]; {
 	case !is:
@@ -99,7 +99,7 @@ func (d *differ) both(id string) {
 		c.Why = []string{"it may be removed: whether the condition " + will.Condition + " holds is not known before"}
 	default:
 		d.properties(c, d.old.properties[id], properties)
-		c.policies(was, will)
+		c.policies(was, will, was.onDeletion(d.old.properties[id]), will.onDeletion(properties))
 		c.bucket(d.old.properties[id], properties)
 		c.settings(d.old.properties[id], properties)
 		c.lets(d.old.properties[id], properties)

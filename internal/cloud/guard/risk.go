@@ -6,9 +6,9 @@ import (
 )
 
 // policies says which attributes that keep a resource go away.
-func (c *Change) policies(was, will *Resource) {
+func (c *Change) policies(was, will *Resource, onDeletion, onDeletionNow string) {
 	for _, p := range []struct{ name, what, was, will string }{
-		{"DeletionPolicy", "a deletion", was.DeletionPolicy, will.DeletionPolicy},
+		{"DeletionPolicy", "a deletion", onDeletion, onDeletionNow},
 		{"UpdateReplacePolicy", "a replacement", was.UpdatePolicy, will.UpdatePolicy},
 	} {
 		before, after := kept(p.was), kept(p.will)

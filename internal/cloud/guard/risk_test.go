@@ -71,3 +71,36 @@ func TestRisks(t *testing.T) {
 		})
 	}
 }
+
+// TestDefaultSnapshot: what RDS has without a DeletionPolicy keeps a snapshot, so that one
+// which does not is to be looked at, and a removal says what stays.
+func TestDefaultSnapshot(t *testing.T) {
+	with := func(kind, attributes, properties string) string {
+		return "Resources: {Q: {Type: 'AWS::SQS::Queue'}, D: {Type: 'AWS::" + kind + "', " + attributes + "Properties: {" + properties + "}}}"
+	}
+	const part, alone = "DBClusterIdentifier: c", "Engine: mysql"
+	for name, test := range map[string]struct{ kind, properties, was, will, want string }{
+		"a database":                    {"RDS::DBInstance", alone, "", "DeletionPolicy: Delete, ", "look at this: DeletionPolicy: a deletion would no longer keep it (Snapshot goes away)"},
+		"a cluster":                     {"RDS::DBCluster", alone, "", "DeletionPolicy: Delete, ", "(Snapshot goes away)"},
+		"in other words":                {"RDS::DBInstance", alone, "DeletionPolicy: Snapshot, ", "", "nothing changes"},
+		"kept until now":                {"RDS::DBInstance", alone, "DeletionPolicy: Retain, ", "", "but only a snapshot of it"},
+		"kept from now":                 {"RDS::DBInstance", alone, "", "DeletionPolicy: Retain, ", "changed: database D: DeletionPolicy"},
+		"one of a cluster":              {"RDS::DBInstance", part, "", "DeletionPolicy: Delete, ", "nothing changes"},
+		"one of no cluster after all":   {"RDS::DBInstance", "DBClusterIdentifier: !Ref AWS::NoValue", "", "DeletionPolicy: Delete, ", "(Snapshot goes away)"},
+		"a replacement has no default":  {"RDS::DBInstance", alone, "", "UpdateReplacePolicy: Delete, ", "nothing changes"},
+		"by a macro, so nobody knows":   {"RDS::DBInstance", alone, "", "DeletionPolicy: !Ref P, ", "(Snapshot goes away)"},
+		"another's database is deleted": {"DocDB::DBCluster", alone, "", "DeletionPolicy: Delete, ", "nothing changes"},
+	} {
+		text := judge(t, with(test.kind, test.was, test.properties), with(test.kind, test.will, test.properties), nil).text(t)
+		risky := strings.Contains(test.want, "goes away") || strings.Contains(test.want, "a snapshot of it")
+		if !strings.Contains(text, test.want) || strings.Contains(text, "look at this") != risky {
+			t.Errorf("%s: want %q in\n%s", name, test.want, text)
+		}
+	}
+	for properties, want := range map[string]bool{part: false, alone: true} {
+		const without = "Resources: {Q: {Type: 'AWS::SQS::Queue'}}"
+		if text := judge(t, with("RDS::DBInstance", "", properties), without, nil).text(t); strings.Contains(text, "but for a snapshot that CloudFormation makes") != want {
+			t.Errorf("%s: %s", properties, text)
+		}
+	}
+}

@@ -31,6 +31,17 @@ type Resource struct {
 	Path string
 }
 
+// onDeletion returns what happens to a resource that leaves its stack. Databases of
+// RDS have a default of their own: CloudFormation's reference names those that are no
+// part of a cluster, and clusters.
+func (r *Resource) onDeletion(properties map[string]any) string {
+	alone := r.Type == "AWS::RDS::DBInstance" && properties["DBClusterIdentifier"] == nil
+	if r.DeletionPolicy == "" && (alone || r.Type == "AWS::RDS::DBCluster") {
+		return snapshot
+	}
+	return r.DeletionPolicy
+}
+
 // Transformed reports whether macros, such as AWS SAM's, make more of the
 // template than it shows. Then what they have made is to be compared.
 func (t *Template) Transformed() bool { return t.transformed }
@@ -142,6 +153,9 @@ func parseResource(id string, v any) (*Resource, error) {
 		return nil, fmt.Errorf("the resource %.80q has no Type", id)
 	}
 	r.DeletionPolicy, r.UpdatePolicy, r.Condition = text(m, "DeletionPolicy"), text(m, "UpdateReplacePolicy"), text(m, "Condition")
+	if _, _, calls := call(m["DeletionPolicy"]); calls {
+		r.DeletionPolicy = "unknown" // before macros; it may be any, so the default must not stand in for it
+	}
 	metadata, err := section(m, "Metadata")
 	if err != nil {
 		return nil, fmt.Errorf("the resource %.80q: %w", id, err)
