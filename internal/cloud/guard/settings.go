@@ -2,7 +2,6 @@ package guard
 
 import (
 	"fmt"
-	"maps"
 	"math"
 	"reflect"
 	"slices"
@@ -13,63 +12,55 @@ import (
 type span struct {
 	path, what string
 	unit       string
-	unset      int  // what it is without a value; math.MaxInt for ever
+	unset      int  // what it is without a value; ever for no end
 	zeroIsEver bool // 0 says the same as no value
 }
 
 // spans are the settings whose smaller value deletes what was kept until now: by
 // the service itself, and without another question.
 var spans = map[string][]span{
+	"AWS::APS::Workspace":                {{"WorkspaceConfiguration/RetentionPeriodInDays", "its metrics", "days", 150, false}},
+	"AWS::Cassandra::Table":              {{"DefaultTimeToLive", "new rows", "seconds", ever, true}},
 	"AWS::CloudTrail::EventDataStore":    {{"RetentionPeriod", "its events", "days", 2557, false}},
-	"AWS::Cassandra::Table":              {{"DefaultTimeToLive", "new rows", "seconds", math.MaxInt, true}},
+	"AWS::DLM::LifecyclePolicy":          {{"RetainInterval", "its snapshots", "days", 7, false}},
 	"AWS::DocDB::DBCluster":              {{"BackupRetentionPeriod", "its automated backups", "days", 1, false}},
+	"AWS::DocDBElastic::Cluster":         {{"BackupRetentionPeriod", "its automated backups", "days", 1, false}},
+	"AWS::DynamoDB::Table":               {{"PointInTimeRecoverySpecification/RecoveryPeriodInDays", "what its rows were", "days", 35, false}},
+	"AWS::ElastiCache::CacheCluster":     {{"SnapshotRetentionLimit", "its snapshots", "days", 0, false}},
 	"AWS::ElastiCache::ReplicationGroup": {{"SnapshotRetentionLimit", "its snapshots", "days", 0, false}},
 	"AWS::ElastiCache::ServerlessCache":  {{"SnapshotRetentionLimit", "its snapshots", "days", 0, false}},
-	"AWS::Events::Archive":               {{"RetentionDays", "its events", "days", math.MaxInt, true}},
-	"AWS::KMS::Key":                      {{"PendingWindowInDays", "the key, once it is to be deleted,", "days", 30, false}},
-	"AWS::Kinesis::Stream":               {{"RetentionPeriodHours", "its records", "hours", 24, false}},
-	"AWS::KinesisVideo::Stream":          {{"DataRetentionInHours", "its recordings", "hours", 0, false}},
-	"AWS::Logs::LogGroup":                {{"RetentionInDays", "its logs", "days", math.MaxInt, false}},
-	"AWS::MemoryDB::Cluster":             {{"SnapshotRetentionLimit", "its snapshots", "days", 0, false}},
-	"AWS::Neptune::DBCluster":            {{"BackupRetentionPeriod", "its automated backups", "days", 1, false}},
-	"AWS::RDS::DBCluster":                {{"BackupRetentionPeriod", "its automated backups", "days", 1, false}},
-	"AWS::RDS::DBInstance":               {{"BackupRetentionPeriod", "its automated backups", "days", 1, false}},
-	"AWS::Redshift::Cluster":             {{"AutomatedSnapshotRetentionPeriod", "its automated snapshots", "days", 1, false}},
-	"AWS::SQS::Queue":                    {{"MessageRetentionPeriod", "its messages", "seconds", 345600, false}},
-	"AWS::Timestream::Table":             {{"RetentionProperties/MagneticStoreRetentionPeriodInDays", "its rows", "days", 73000, false}},
+	"AWS::Events::Archive":               {{"RetentionDays", "its events", "days", ever, true}},
+	"AWS::FSx::FileSystem": {
+		{"LustreConfiguration/AutomaticBackupRetentionDays", "its automated backups", "days", 0, false},
+		{"OntapConfiguration/AutomaticBackupRetentionDays", "its automated backups", "days", 30, false},
+		{"OpenZFSConfiguration/AutomaticBackupRetentionDays", "its automated backups", "days", 30, false},
+		{"WindowsConfiguration/AutomaticBackupRetentionDays", "its automated backups", "days", 30, false},
+	},
+	"AWS::IoTAnalytics::Datastore": {{"RetentionPeriod/NumberOfDays", "its messages", "days", ever, false}},
+	"AWS::KMS::Key":                {{"PendingWindowInDays", "the key, once it is to be deleted,", "days", 30, false}},
+	"AWS::Kinesis::Stream":         {{"RetentionPeriodHours", "its records", "hours", 24, false}},
+	"AWS::KinesisVideo::Stream":    {{"DataRetentionInHours", "its recordings", "hours", 0, false}},
+	"AWS::Logs::LogGroup":          {{"RetentionInDays", "its logs", "days", ever, false}},
+	"AWS::MemoryDB::Cluster":       {{"SnapshotRetentionLimit", "its snapshots", "days", 0, false}},
+	"AWS::Neptune::DBCluster":      {{"BackupRetentionPeriod", "its automated backups", "days", 1, false}},
+	"AWS::RDS::DBCluster":          {{"BackupRetentionPeriod", "its automated backups", "days", 1, false}},
+	"AWS::RDS::DBInstance":         {{"BackupRetentionPeriod", "its automated backups", "days", 1, false}},
+	"AWS::Rbin::Rule":              {{"RetentionPeriod/RetentionPeriodValue", "what is deleted", "days", 0, false}},
+	"AWS::Redshift::Cluster":       {{"AutomatedSnapshotRetentionPeriod", "its automated snapshots", "days", 1, false}},
+	"AWS::SQS::Queue":              {{"MessageRetentionPeriod", "its messages", "seconds", 345600, false}},
+	"AWS::Timestream::Table":       {{"RetentionProperties/MagneticStoreRetentionPeriodInDays", "its rows", "days", 73000, false}},
 }
 
-// guards are the settings that keep a thing from being lost as long as they are
-// true, and what is so without them.
-var guards = map[string]string{
-	"DeletionProtection":                                          unguarded,
-	"DeletionProtectionEnabled":                                   unguarded,
-	"TerminationProtectionEnabled":                                unguarded,
-	"DisableApiTermination":                                       unguarded,
-	"PointInTimeRecoverySpecification/PointInTimeRecoveryEnabled": "it can't be had any more as it was before a mistake",
-}
-
-const unguarded = "nothing would keep it from being deleted any more"
+// ever is a span without an end.
+const ever = math.MaxInt
 
 // settings says which changes of settings lose data later, or have a service
 // delete it sooner.
 func (c *Change) settings(old, new map[string]any) {
-	for _, s := range spans[c.Type] {
-		was, will := lookup(old, s.path), lookup(new, s.path)
-		before, _ := s.value(was)
-		after, known := s.value(will)
-		switch {
-		case reflect.DeepEqual(was, will):
-		case !known:
-			c.look(s.path, "for how long %s would be kept is not known before", s.what)
-		case after < before:
-			c.look(s.path, "%s would be kept for %s (now: %s)", s.what, s.show(after), s.show(before))
-		}
-	}
-	for _, path := range slices.Sorted(maps.Keys(guards)) {
-		if isTrue(lookup(old, path)) && !isTrue(lookup(new, path)) {
-			c.look(path, "%s", guards[path])
-		}
+	c.shorten("", spans[c.Type], old, new)
+	c.unguard("", guardsOf(c.Type), old, new)
+	if p, is := parts[c.Type]; is {
+		c.members(p, old, new)
 	}
 	switch c.Type {
 	case "AWS::DynamoDB::Table", "AWS::DynamoDB::GlobalTable":
@@ -81,6 +72,22 @@ func (c *Change) settings(old, new map[string]any) {
 	case "AWS::Backup::BackupVault":
 		if v := old["LockConfiguration"]; v != nil && !reflect.DeepEqual(v, new["LockConfiguration"]) {
 			c.look("LockConfiguration", "recovery points may be deleted sooner")
+		}
+	}
+}
+
+// shorten says what of a thing, or of a part of it that is called at, is kept for less.
+func (c *Change) shorten(at string, list []span, old, new any) {
+	for _, s := range list {
+		was, will := lookup(old, s.path), lookup(new, s.path)
+		before, _ := s.value(was)
+		after, known := s.value(will)
+		switch {
+		case reflect.DeepEqual(was, will):
+		case !known:
+			c.Risks = append(c.Risks, fmt.Sprintf("%s%s: for how long %s would be kept is not known before", at, dotted(s.path), s.what))
+		case after < before:
+			c.Risks = append(c.Risks, fmt.Sprintf("%s%s: %s would be kept for %s (now: %s)", at, dotted(s.path), s.what, s.show(after), s.show(before)))
 		}
 	}
 }
@@ -113,17 +120,17 @@ func (s span) value(v any) (n int, known bool) {
 	}
 	n, known = number(v)
 	if !known {
-		return math.MaxInt, false
+		return ever, false
 	}
 	if n == 0 && s.zeroIsEver {
-		n = math.MaxInt
+		n = ever
 	}
 	return n, true
 }
 
 func (s span) show(n int) string {
 	switch n {
-	case math.MaxInt:
+	case ever:
 		return "ever"
 	case 1:
 		return "1 " + strings.TrimSuffix(s.unit, "s")
@@ -143,5 +150,6 @@ func watched(kindOf, property string) bool {
 		top, _, _ := strings.Cut(path, "/")
 		return top == property
 	}
-	return slices.ContainsFunc(spans[kindOf], func(s span) bool { return of(s.path) }) || slices.ContainsFunc(slices.Collect(maps.Keys(guards)), of)
+	list := slices.ContainsFunc(spans[kindOf], func(s span) bool { return of(s.path) })
+	return list || slices.ContainsFunc(guardsOf(kindOf), func(g held) bool { return of(g.path) }) || of(parts[kindOf].path)
 }

@@ -17,6 +17,10 @@ func TestSettings(t *testing.T) {
 	key := func(key string) string {
 		return "BucketEncryption: {ServerSideEncryptionConfiguration: [{ServerSideEncryptionByDefault: {SSEAlgorithm: 'aws:kms', KMSMasterKeyID: " + key + "}}]}"
 	}
+	pitr := func(days string) string {
+		return "PointInTimeRecoverySpecification: {PointInTimeRecoveryEnabled: true, RecoveryPeriodInDays: " + days + "}"
+	}
+	schedule := func(rule string) string { return "PolicyDetails: {Schedules: [{Name: s, RetainRule: {" + rule + "}}]}" }
 	for name, test := range map[string]struct {
 		kind, old, new string
 		want           []string
@@ -35,6 +39,31 @@ func TestSettings(t *testing.T) {
 		"no points in time":       {"DynamoDB::Table", "PointInTimeRecoverySpecification: {PointInTimeRecoveryEnabled: true}", "X: 1", []string{"as it was before a mistake"}},
 		"a copy less":             {"DynamoDB::GlobalTable", "Replicas: [{Region: a}, {Region: b}]", "Replicas: [{Region: b}]", []string{`the copy in "a" would be deleted`}},
 		"a copy more":             {"DynamoDB::GlobalTable", "Replicas: [{Region: a}]", "Replicas: [{Region: b}, {Region: a}]", nil},
+		"users":                   {"Cognito::UserPool", "DeletionProtection: ACTIVE", "DeletionProtection: INACTIVE", []string{"DeletionProtection: nothing would keep it"}},
+		"users, more":             {"Cognito::UserPool", "X: 1", "DeletionProtection: ACTIVE", nil},
+		"events, unguarded":       {"CloudTrail::EventDataStore", "X: 1", "TerminationProtectionEnabled: false", []string{"nothing would keep it"}},
+		"events, by default":      {"CloudTrail::EventDataStore", "TerminationProtectionEnabled: true", "X: 1", nil},
+		"a policy store":          {"VerifiedPermissions::PolicyStore", "DeletionProtection: {Mode: ENABLED}", "DeletionProtection: {Mode: DISABLED}", []string{"nothing would keep it"}},
+		"a copy unguarded": {"DynamoDB::GlobalTable", "Replicas: [{Region: b}, {Region: a, DeletionProtectionEnabled: true, PointInTimeRecoverySpecification: {PointInTimeRecoveryEnabled: true}}]",
+			"Replicas: [{Region: a, DeletionProtectionEnabled: false}, {Region: b}]", []string{`Replicas "a": DeletionProtectionEnabled: nothing`, `Replicas "a": PointInTimeRecoverySpecification.PointInTimeRecoveryEnabled: it can't`}},
+		"copies in another order": {"DynamoDB::GlobalTable", "Replicas: [{Region: b}, {Region: a, DeletionProtectionEnabled: true}]", "Replicas: [{Region: a, DeletionProtectionEnabled: true}, {Region: b}]", nil},
+		"fewer points in time":    {"DynamoDB::Table", pitr("35"), pitr("1"), []string{"for 1 day (now: 35 days)"}},
+		"fewer than by default":   {"DynamoDB::Table", pitr("!Ref AWS::NoValue"), pitr("7"), []string{"for 7 days (now: 35 days)"}},
+		"more points in time":     {"DynamoDB::Table", pitr("1"), pitr("!Ref AWS::NoValue"), nil},
+		"a key that is off":       {"KMS::Key", "X: 1", "Enabled: false", []string{"Enabled: nobody can read"}},
+		"a key that is on":        {"KMS::Key", "Enabled: false", "Enabled: true", nil},
+		"a key that stays on":     {"KMS::Key", "Enabled: true", "X: 1", nil},
+		"backups that go along":   {"RDS::DBInstance", "DeleteAutomatedBackups: false", "DeleteAutomatedBackups: true", []string{"its automated backups would be deleted with it"}},
+		"backups that go, unset":  {"RDS::DBInstance", "DeleteAutomatedBackups: false", "X: 1", []string{"its automated backups would be deleted with it"}},
+		"backups that stay":       {"RDS::DBInstance", "X: 1", "DeleteAutomatedBackups: false", nil},
+		"metrics":                 {"APS::Workspace", "WorkspaceConfiguration: {RetentionPeriodInDays: 100}", "WorkspaceConfiguration: {RetentionPeriodInDays: 1}", []string{"its metrics would be kept for 1 day (now: 100 days)"}},
+		"images that go along":    {"ECR::Repository", "X: 1", "EmptyOnDelete: true", []string{"EmptyOnDelete: a deletion would take"}},
+		"fewer snapshots":         {"DLM::LifecyclePolicy", schedule("Count: 100"), schedule("Count: 1"), []string{`PolicyDetails.Schedules "s": RetainRule: of its snapshots 1 would be kept (now: 100)`}},
+		"more snapshots":          {"DLM::LifecyclePolicy", schedule("Count: 1"), schedule("Count: 100"), nil},
+		"snapshots for less":      {"DLM::LifecyclePolicy", schedule("Interval: 1, IntervalUnit: MONTHS"), schedule("Interval: 10, IntervalUnit: DAYS"), []string{"for 10 days (now: 30 days)"}},
+		"snapshots for longer":    {"DLM::LifecyclePolicy", schedule("Interval: 10, IntervalUnit: DAYS"), schedule("Interval: 2, IntervalUnit: WEEKS"), nil},
+		"snapshots in other ways": {"DLM::LifecyclePolicy", schedule("Count: 10"), schedule("Interval: 10, IntervalUnit: DAYS"), []string{"may be deleted sooner"}},
+		"recovery points":         {"Backup::BackupPlan", "BackupPlan: {BackupPlanRule: [{RuleName: r}]}", "BackupPlan: {BackupPlanRule: [{RuleName: r, Lifecycle: {DeleteAfterDays: 7}}]}", []string{`BackupPlan.BackupPlanRule "r": Lifecycle.DeleteAfterDays: new recovery points would be kept for 7 days (now: ever)`}},
 		"images":                  {"ECR::Repository", "X: 1", "LifecyclePolicy: {LifecyclePolicyText: x}", []string{"it may delete images"}},
 		"a vault's lock":          {"Backup::BackupVault", "LockConfiguration: {MinRetentionDays: 7}", "LockConfiguration: {MinRetentionDays: 1}", []string{"may be deleted sooner"}},
 		"a weaker lock":           {"S3::Bucket", lock("Mode: COMPLIANCE, Days: 365"), lock("Mode: GOVERNANCE, Days: 1"), []string{"locked for 1 day only (now: 365 days)", "from COMPLIANCE to GOVERNANCE: who may bypass it"}},
