@@ -66,10 +66,8 @@ func compare(old, new *side) *differ {
 	for id := range new.properties {
 		if _, was := old.properties[id]; !was {
 			c := &Change{Action: Added, ID: id, Type: new.Resources[id].Type}
-			for _, name := range references(new.properties[id]["Bucket"]) {
-				if old.properties[name] != nil {
-					c.lets(nil, new.properties[id])
-				}
+			if !d.fresh(new.properties[id]["Bucket"]) {
+				c.lets(nil, new.properties[id])
 			}
 			d.changes[id] = c
 		}
@@ -100,12 +98,7 @@ func (d *differ) both(id string) {
 	default:
 		d.properties(c, d.old.properties[id], properties)
 		c.policies(was, will, was.onDeletion(d.old.properties[id]), will.onDeletion(properties))
-		c.bucket(d.old.properties[id], properties)
-		c.settings(d.old.properties[id], properties)
-		c.lets(d.old.properties[id], properties)
-		if c.Type == "AWS::S3::Bucket" {
-			c.encrypted(d.old.properties[id], properties, d.new.properties)
-		}
+		d.risks(c, d.old.properties[id], properties)
 		if c.Action == "" {
 			return
 		}
@@ -116,6 +109,30 @@ func (d *differ) both(id string) {
 		}
 	}
 	d.changes[id] = c
+}
+
+// risks says what the properties of a resource lose later, or whom they let in.
+func (d *differ) risks(c *Change, old, new map[string]any) {
+	c.bucket(old, new)
+	c.settings(old, new)
+	c.lets(old, new)
+	if c.Type == "AWS::S3::Bucket" {
+		c.encrypted(old, new, d.new.properties)
+	}
+}
+
+// fresh reports whether a bucket is made by the same update: nothing is in it yet.
+func (d *differ) fresh(bucket any) bool {
+	ids := references(bucket)
+	if name, is := bucket.(string); is {
+		for id, properties := range d.new.properties {
+			if d.new.Resources[id].Type == "AWS::S3::Bucket" && properties["BucketName"] == name {
+				ids = append(ids, id)
+			}
+		}
+	}
+	made := func(id string) bool { return d.new.properties[id] != nil && d.old.properties[id] == nil }
+	return len(ids) > 0 && !slices.ContainsFunc(ids, func(id string) bool { return !made(id) })
 }
 
 func kept(policy string) string {

@@ -113,6 +113,7 @@ func stem(id string) string {
 
 // join makes one change of a removal and an addition.
 func (d *differ) join(c *Change, p pair) {
+	added := d.changes[p.new]
 	delete(d.changes, p.new)
 	c.Action, c.NewID = Replaced, p.new
 	was, will := d.old.resource(p.old), d.new.resource(p.new)
@@ -124,12 +125,29 @@ func (d *differ) join(c *Change, p pair) {
 		why += "; some of its properties change, too"
 	}
 	c.Why = []string{why}
+	d.weaker(c, added)
 	pin := "keep the old logical id " + p.old + " in the template"
 	if will.Path != "" {
 		pin += fmt.Sprintf(" (in the CDK: (construct.node.defaultChild as CfnResource).overrideLogicalId('%s'))", p.old)
 	}
 	c.Avoid = append(c.Avoid, pin,
 		fmt.Sprintf("or rename it in two steps: deploy the old template with DeletionPolicy: Retain, then one without %s, then import what stayed as %s (`aws cloudformation create-change-set --change-set-type IMPORT`); or let CloudFormation do that by a stack refactor (`aws cloudformation create-stack-refactor`)", p.old, p.new))
+}
+
+// weaker says what the new one of two that are the same thing keeps less than the old
+// one did. What macros hide is not compared.
+func (d *differ) weaker(c, added *Change) {
+	old, new := d.old.properties[c.ID], d.new.properties[c.NewID]
+	switch {
+	case old == nil || new == nil:
+		c.Risks = append(c.Risks, added.Risks...)
+	case c.Type == "AWS::S3::BucketPolicy" && !reflect.DeepEqual(old["Bucket"], new["Bucket"]):
+		c.Risks = append(c.Risks, added.Risks...) // for that bucket all of it is new
+	default:
+		was, will := d.old.Resources[c.ID], d.new.Resources[c.NewID]
+		c.policies(was, will, was.onDeletion(old), will.onDeletion(new))
+		d.risks(c, old, new)
+	}
 }
 
 // movedTo says what happened to a construct of the CDK, by its paths.

@@ -126,19 +126,45 @@ func TestPolicyOpens(t *testing.T) {
 	policy := func(id, principal string) string {
 		return "  " + id + ": {Type: 'AWS::S3::BucketPolicy', Properties: {Bucket: !Ref B, PolicyDocument: {Statement: [{Effect: Allow, Principal: " + principal + ", Action: 's3:GetObject', Resource: '*'}]}}}\n"
 	}
+	named := func(id, name string) string { return strings.Replace(policy(id, "'*'"), "!Ref B", name, 1) }
 	const other = "Resources:\n  Q: {Type: 'AWS::SQS::Queue'}\n"
 	for name, test := range map[string]struct {
 		old, new string
 		want     int
 	}{
-		"added":            {bucket, bucket + policy("P", "'*'"), 1},
-		"changed":          {bucket + policy("P", "{AWS: 'arn:aws:iam::123456789012:root'}"), bucket + policy("P", "{AWS: ['*']}"), 1},
-		"as before":        {bucket + policy("P", "'*'"), bucket + policy("P", "'*'") + "  Q: {Type: 'AWS::SQS::Queue'}\n", 0},
-		"for one":          {bucket, bucket + policy("P", "{AWS: 'arn:aws:iam::123456789012:root'}"), 0},
-		"for a new bucket": {other, other + strings.TrimPrefix(bucket, "Resources:\n") + policy("P", "'*'"), 0},
+		"added":               {bucket, bucket + policy("P", "'*'"), 1},
+		"changed":             {bucket + policy("P", "{AWS: 'arn:aws:iam::123456789012:root'}"), bucket + policy("P", "{AWS: ['*']}"), 1},
+		"as before":           {bucket + policy("P", "'*'"), bucket + policy("P", "'*'") + "  Q: {Type: 'AWS::SQS::Queue'}\n", 0},
+		"for one":             {bucket, bucket + policy("P", "{AWS: 'arn:aws:iam::123456789012:root'}"), 0},
+		"renamed and opened":  {bucket + policy("P", "{AWS: 'arn:aws:iam::123456789012:root'}"), bucket + policy("P2", "'*'"), 1},
+		"renamed, as before":  {bucket + policy("P", "'*'"), bucket + policy("P2", "'*'"), 0},
+		"for another bucket":  {bucket + "  C: {Type: 'AWS::S3::Bucket'}\n" + policy("P", "'*'"), bucket + "  C: {Type: 'AWS::S3::Bucket'}\n" + named("P2", "!Ref C"), 1},
+		"for one outside":     {bucket, bucket + named("P", "photos"), 1},
+		"for a named new one": {bucket, bucket + "  C: {Type: 'AWS::S3::Bucket', Properties: {BucketName: photos}}\n" + named("P", "photos"), 0},
+		"for a new bucket":    {other, other + strings.TrimPrefix(bucket, "Resources:\n") + policy("P", "'*'"), 0},
 	} {
 		if p := judge(t, test.old, test.new, nil); len(p.Risky()) != test.want {
 			t.Errorf("%s:\n%s", name, p.text(t))
+		}
+	}
+}
+
+// TestRenamedAndWeaker: what is the same thing by another logical id is compared with what
+// it was, as one that keeps its id is.
+func TestRenamedAndWeaker(t *testing.T) {
+	with := func(id, kind, attributes, properties string) string {
+		return "Resources: {Q: {Type: 'AWS::SQS::Queue'}, " + id + ": {Type: 'AWS::" + kind + "', " + attributes + "Properties: {" + properties + "}}}"
+	}
+	for name, test := range map[string]struct{ kind, was, old, will, new, want string }{
+		"its plan":       {"Backup::BackupPlan", "", "BackupPlan: {BackupPlanRule: [{RuleName: r}]}", "", "BackupPlan: {BackupPlanRule: [{RuleName: r, Lifecycle: {DeleteAfterDays: 7}}]}", "kept for 7 days"},
+		"its settings":   {"Logs::LogGroup", "", "X: 1", "", "RetentionInDays: 1", "kept for 1 day"},
+		"its lifecycle":  {"S3::Bucket", "", "X: 1", "", "LifecycleConfiguration: {Rules: [{Status: Enabled, ExpirationInDays: 1}]}", "deleted after 1 day"},
+		"its attributes": {"S3::Bucket", "DeletionPolicy: Retain, ", "X: 1", "", "X: 1", "a deletion would no longer keep it"},
+		"its name alone": {"S3::Bucket", "", "X: 1", "", "X: 1", ""},
+	} {
+		text := judge(t, with("A", test.kind, test.was, test.old), with("B", test.kind, test.will, test.new), nil).text(t)
+		if !strings.Contains(text, "A → B") || !strings.Contains(text, test.want) || strings.Contains(text, "look at this") != (test.want != "") {
+			t.Errorf("%s: want %q in\n%s", name, test.want, text)
 		}
 	}
 }
