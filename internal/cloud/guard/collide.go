@@ -27,6 +27,19 @@ func hardCoded(kindOf string, properties map[string]any) string {
 	return ""
 }
 
+// bucketPolicy is the type of which a bucket has one at most: CloudFormation makes no
+// second one ("The bucket policy already exists on bucket").
+const bucketPolicy = "AWS::S3::BucketPolicy"
+
+// calledBy returns what a resource is told apart by from others of its type in the
+// same place, if its properties give it: its name, and for a bucket's policy the bucket.
+func calledBy(kindOf string, properties map[string]any) string {
+	if bucket := properties["Bucket"]; kindOf == bucketPolicy && len(references(bucket)) > 0 {
+		return show(bucket)
+	}
+	return hardCoded(kindOf, properties)
+}
+
 // within are types whose names are the only ones in something alone, and the
 // property that says in what.
 var within = map[string]string{
@@ -41,6 +54,7 @@ var within = map[string]string{
 	"AWS::Logs::LogStream":             "LogGroupName",
 	"AWS::MSK::Topic":                  "ClusterArn",
 	"AWS::OpenSearchServerless::Index": "CollectionEndpoint",
+	bucketPolicy:                       "Bucket",
 	"AWS::S3Outposts::Bucket":          "OutpostId",
 	"AWS::Scheduler::Schedule":         "GroupName",
 	"AWS::Timestream::Table":           "DatabaseName",
@@ -96,7 +110,7 @@ func (d *differ) collide() {
 	taken := map[key][]holder{}
 	for _, id := range slices.Sorted(maps.Keys(d.old.properties)) {
 		kind := d.old.Resources[id].Type
-		if name := hardCoded(kind, d.old.properties[id]); name != "" {
+		if name := calledBy(kind, d.old.properties[id]); name != "" {
 			taken[key{kind, name}] = append(taken[key{kind, name}], holderOf(d.old, id))
 		}
 	}
@@ -108,15 +122,19 @@ func (d *differ) collide() {
 			continue
 		}
 		kind := d.new.Resources[to].Type
-		name := hardCoded(kind, properties)
+		name := calledBy(kind, properties)
 		if name == "" {
 			continue
 		}
 		k, mine := key{kind, name}, holderOf(d.new, to)
+		has := " has that name"
+		if kind == bucketPolicy {
+			has = " is that bucket's"
+		}
 		for _, other := range taken[k] {
-			why := "the stack's own " + other.id + " has that name, and is deleted only after the new one is made"
+			why := "the stack's own " + other.id + has + ", and is deleted only after the new one is made"
 			if other.side == d.new {
-				why = other.id + " of the same template has that name, too"
+				why = other.id + " of the same template" + has + ", too"
 			}
 			if same, known := d.meet(other, mine); same && known {
 				c.collides(kind, name, why)
@@ -132,6 +150,11 @@ func (d *differ) collide() {
 
 // collides says that a name is taken, and what to do about it.
 func (c *Change) collides(kind, name, why string) {
+	if kind == bucketPolicy {
+		c.Collides = fmt.Sprintf("the bucket %s has a policy already (%s): the update would fail with AlreadyExists, and be rolled back", name, why)
+		c.Avoid = append(c.Avoid, "put all statements into one policy, and keep its logical id")
+		return
+	}
 	property := table()[kind].Name
 	c.Collides = fmt.Sprintf("a %s called %q is there already (%s): the update would fail with AlreadyExists, and be rolled back", Noun(kind), name, why)
 	c.Avoid = append(c.Avoid, fmt.Sprintf("leave %s out and let CloudFormation name it, which it never does the same way twice", property))

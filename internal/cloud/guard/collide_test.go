@@ -49,6 +49,37 @@ func TestNamesInSomething(t *testing.T) {
 	}
 }
 
+// TestSecondPolicy: a bucket takes no second policy, and the first one goes only after it is
+// made; one that comes with its bucket, or whose bucket is another, is made.
+func TestSecondPolicy(t *testing.T) {
+	bucket := func(id, name string) string {
+		return "  " + id + ": {Type: 'AWS::S3::Bucket', Properties: {BucketName: " + name + "}}\n"
+	}
+	policy := func(id, of, sid string) string {
+		return "  " + id + ": {Type: 'AWS::S3::BucketPolicy', Properties: {Bucket: " + of + ", PolicyDocument: {Id: " + sid + ", Statement: []}}}\n"
+	}
+	two := bucket("A", "a") + bucket("B", "b")
+	for name, test := range map[string]struct {
+		old, new string
+		want     string
+	}{
+		"renamed":                  {two + policy("P", "!Ref A", "x"), two + policy("P2", "!Ref A", "x"), "fails: the bucket !Ref A has a policy already (the stack's own P is that bucket's, and is deleted only after the new one is made)"},
+		"renamed, of one outside":  {two + policy("P", "c", "x"), two + policy("P2", "c", "x"), "fails: the bucket c has a policy already"},
+		"a second one":             {two + policy("P", "!Ref A", "x"), two + policy("P", "!Ref A", "x") + policy("P2", "!Ref A", "x"), "avoid: put all statements into one policy"},
+		"two new ones":             {two, two + policy("P", "!Ref A", "x") + policy("P2", "!Ref A", "x"), "fails: the bucket !Ref A has a policy already (P of the same template is that bucket's, too)"},
+		"of two buckets":           {two, two + policy("P", "!Ref A", "x") + policy("P2", "!Ref B", "x"), ""},
+		"changed":                  {two + policy("P", "!Ref A", "x"), two + policy("P", "!Ref A", "y"), ""},
+		"with its bucket":          {two + policy("P", "!Ref A", "x"), bucket("A", "a2") + bucket("B", "b") + policy("P", "!Ref A", "x"), ""},
+		"with its bucket, renamed": {two + policy("P", "!Ref A", "x"), bucket("A", "a2") + bucket("B", "b") + policy("P2", "!Ref A", "x"), ""},
+		"of another bucket":        {two + policy("P", "!Ref A", "x"), two + policy("P", "!Ref B", "x"), ""},
+	} {
+		text := judge(t, "Resources:\n"+test.old, "Resources:\n"+test.new, nil).text(t)
+		if !strings.Contains(text, test.want) || strings.Contains(text, "fails:") != (test.want != "") || strings.Contains(text, "leave Bucket out") {
+			t.Errorf("%s: want %q in\n%s", name, test.want, text)
+		}
+	}
+}
+
 // TestIdentifier: what AWS is asked for is what it knows a thing by; where that is not
 // known before, tarn says so instead of taking the name for free.
 func TestIdentifier(t *testing.T) {

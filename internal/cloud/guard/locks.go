@@ -100,7 +100,7 @@ func (c *Change) encrypted(old, new map[string]any, ids map[string]map[string]an
 // one did not.
 func (c *Change) lets(old, new map[string]any) {
 	const at = "PolicyDocument/Statement"
-	if c.Type != "AWS::S3::BucketPolicy" {
+	if c.Type != bucketPolicy {
 		return
 	}
 	before := asList(lookup(old, at))

@@ -141,7 +141,7 @@ func (d *differ) weaker(c, added *Change) {
 	switch {
 	case old == nil || new == nil:
 		c.Risks = append(c.Risks, added.Risks...)
-	case c.Type == "AWS::S3::BucketPolicy" && !reflect.DeepEqual(old["Bucket"], new["Bucket"]):
+	case c.Type == bucketPolicy && !reflect.DeepEqual(old["Bucket"], new["Bucket"]):
 		c.Risks = append(c.Risks, added.Risks...) // for that bucket all of it is new
 	default:
 		was, will := d.old.Resources[c.ID], d.new.Resources[c.NewID]
