@@ -35,7 +35,9 @@ func (d *differ) merge(changes []types.ResourceChange) {
 		case types.ChangeActionImport:
 			c.Action = Imported
 		case types.ChangeActionDynamic:
-			if !c.Goes() {
+			// A nested stack that both templates have stays: only what is in it hangs on more.
+			stays := nested(c.Type) && d.old.properties[id] != nil && d.new.properties[id] != nil
+			if !c.Goes() && !stays {
 				c.Action = MayReplace
 				c.Why = append(c.Why, "what happens to it hangs on macros or nested stacks, and CloudFormation does not say more")
 			}

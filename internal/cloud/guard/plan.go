@@ -136,9 +136,8 @@ func (p *Plan) Count(a Action) (n int) {
 func (p *Plan) finish() {
 	for i := range p.Changes {
 		c := &p.Changes[i]
-		if c.Type == "AWS::CloudFormation::Stack" && c.Action == Changed {
-			c.Action = MayReplace
-			c.Why = append(c.Why, "what happens to the resources of a nested stack is not judged here: look at the plan of its own template")
+		if nested(c.Type) && c.Action == Changed {
+			c.Risks = append(c.Risks, "what happens to the resources inside of a nested stack is not judged here, not even whether they are removed: look at the plan of its own template")
 		}
 		if (c.Type == "AWS::IAM::User" || c.Type == "AWS::IAM::AccessKey") && c.Goes() {
 			c.Risks = append(c.Risks, "whoever uses an access key of it is cut off")
@@ -157,6 +156,12 @@ func (p *Plan) finish() {
 		}
 		return cmp.Or(danger(a)-danger(b), slices.Index(order, a.Action)-slices.Index(order, b.Action), cmp.Compare(a.Type, b.Type), cmp.Compare(a.ID, b.ID))
 	})
+}
+
+// nested reports whether a resource is a stack of its own. Each update may change what is
+// in it, and each `cdk deploy` does so: were its name to be typed every time, it would be typed unread.
+func nested(kindOf string) bool {
+	return kindOf == "AWS::CloudFormation::Stack" || kindOf == "AWS::Serverless::Application"
 }
 
 // emptied reports whether the CDK has something in a template that empties a bucket.

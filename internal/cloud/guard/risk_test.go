@@ -5,6 +5,9 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/cloudformation/types"
 )
 
 // TestRisks: what loses nothing yet, but lets it be lost later, is named.
@@ -101,6 +104,39 @@ func TestDefaultSnapshot(t *testing.T) {
 		const without = "Resources: {Q: {Type: 'AWS::SQS::Queue'}}"
 		if text := judge(t, with("RDS::DBInstance", "", properties), without, nil).text(t); strings.Contains(text, "but for a snapshot that CloudFormation makes") != want {
 			t.Errorf("%s: %s", properties, text)
+		}
+	}
+}
+
+// TestNestedStack: a nested stack that stays is to be looked at; one that goes takes its name.
+func TestNestedStack(t *testing.T) {
+	const old = "Resources: {Q: {Type: 'AWS::SQS::Queue'}, N: {Type: 'AWS::CloudFormation::Stack', Properties: {TemplateURL: 'https://b/1'}}}"
+	modify := func(replacement types.Replacement) types.ResourceChange {
+		return types.ResourceChange{Action: types.ChangeActionModify, LogicalResourceId: aws.String("N"), ResourceType: aws.String("AWS::CloudFormation::Stack"), Replacement: replacement}
+	}
+	dynamic := modify("")
+	dynamic.Action = types.ChangeActionDynamic
+	for name, test := range map[string]struct {
+		new    string
+		says   types.ResourceChange
+		head   string
+		danger bool
+	}{
+		"another template":             {strings.Replace(old, "b/1", "b/2", 1), modify(types.ReplacementFalse), "~ changed: nested stack N: TemplateURL", false},
+		"the same by name, who knows":  {old, modify(types.ReplacementFalse), "~ changed: nested stack N", false},
+		"whose resources hang on more": {strings.Replace(old, "b/1", "b/2", 1), dynamic, "~ changed: nested stack N: TemplateURL", false},
+		"replaced all the same":        {strings.Replace(old, "b/1", "b/2", 1), modify(types.ReplacementTrue), "! REPLACED: nested stack N", true},
+		"perhaps":                      {old, modify(types.ReplacementConditional), "? MAY BE REPLACED: nested stack N", true},
+		"removed":                      {"Resources: {Q: {Type: 'AWS::SQS::Queue'}}", types.ResourceChange{Action: types.ChangeActionRemove, LogicalResourceId: aws.String("N"), ResourceType: aws.String("AWS::CloudFormation::Stack")}, "- REMOVED: nested stack N", true},
+		"renamed":                      {strings.Replace(old, "N:", "M:", 1), types.ResourceChange{Action: types.ChangeActionAdd, LogicalResourceId: aws.String("M"), ResourceType: aws.String("AWS::CloudFormation::Stack")}, "! REPLACED: nested stack N → M", true},
+	} {
+		p := judgeSaid(t, old, test.new, nil, test.says)
+		text := p.text(t)
+		if !strings.Contains(text, test.head+"\n") || len(p.Dangers()) > 0 != test.danger || (p.Consent(nobody) != nil) != test.danger {
+			t.Errorf("%s: want %q in\n%s", name, test.head, text)
+		}
+		if !test.danger && !strings.Contains(text, "look at this: what happens to the resources inside of a nested stack is not judged here") {
+			t.Errorf("%s: nothing to look at in\n%s", name, text)
 		}
 	}
 }
