@@ -25,6 +25,15 @@ func exists(path string) (bool, error) {
 // returns the name of the profile that has it. One that is there is left as it is, and
 // is not made.
 func (c *clouds) ensureKey(ctx context.Context, a *cloud.Account, of keyFor) (profile string, made bool, err error) {
+	err = c.alone(of.user, func() error {
+		profile, made, err = c.ensureKeyAlone(ctx, a, of)
+		return err
+	})
+	return profile, made, err
+}
+
+// ensureKeyAlone is ensureKey while no other run does the same.
+func (c *clouds) ensureKeyAlone(ctx context.Context, a *cloud.Account, of keyFor) (profile string, made bool, err error) {
 	file, err := machine.AWSCredentials(c.getenv)
 	if err != nil {
 		return "", false, err

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/tarn-backup/tarn/internal/cloud"
+	"github.com/tarn-backup/tarn/internal/durable"
 	"github.com/tarn-backup/tarn/internal/machine"
 )
 
@@ -49,6 +50,23 @@ func onlyOurPlans(ctx context.Context, a *cloud.Account, s *cloud.Stack) error {
 	}
 	return hinted{fmt.Errorf("stack %s: it was planned and never made, and tarn has not made its change set %s: nothing was removed", s.Name, printable(strings.Join(others, ", "))),
 		"Name another stack by --stack. If nobody needs that plan any more, `aws cloudformation delete-stack --stack-name " + s.Name + "` removes it."}
+}
+
+// alone does something with a user's access keys while no other run does so from
+// here: a key that another is making looks like what a killed one has left. Whoever is
+// killed releases the lock.
+func (c *clouds) alone(user string, do func() error) error {
+	dirs, err := machine.UserDirs(c.getenv)
+	if err != nil {
+		return err
+	}
+	lock, err := dirs.LockKey(user)
+	if errors.Is(err, durable.ErrLocked) {
+		return hinted{fmt.Errorf("another tarn is changing the access keys of %s just now: %w", user, err), "Nothing was done to them here. Run the same command again once that has ended."}
+	} else if err != nil {
+		return err
+	}
+	return errors.Join(do(), lock.Unlock())
 }
 
 // slack is by how much the clocks of this machine and of AWS may differ.

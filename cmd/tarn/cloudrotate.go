@@ -34,10 +34,12 @@ a lost one, say.` + "\n" + exitCodes,
 			if s.User(n) == "" {
 				return hinted{fmt.Errorf("stack %s has no %s", c.stack, cloud.MachineID(n)), "`tarn cloud status` lists its machines."}
 			}
-			if remove != "" {
-				return c.removeKey(cmd.Context(), a, s.User(n), remove)
-			}
-			return c.rotate(cmd.Context(), a, s, n)
+			return c.alone(s.User(n), func() error {
+				if remove != "" {
+					return c.removeKey(cmd.Context(), a, s.User(n), remove)
+				}
+				return c.rotate(cmd.Context(), a, s, n)
+			})
 		},
 	}
 	cmd.Flags().IntVar(&n, "machine", 1, "number of this machine")

@@ -18,13 +18,10 @@ const patience = 30 * time.Second
 // program does: what is read, changed and written again would else lose what
 // another has written meanwhile. It is not for use within itself.
 func (d Dirs) Exclusively(do func() error) error {
-	if err := os.MkdirAll(d.Config, 0o700); err != nil {
-		return fmt.Errorf("making the configuration folder: %w", err)
-	}
 	var lock *durable.Lock
 	for end := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
 		var err error
-		if lock, err = durable.TryLock(filepath.Join(d.Config, "lock")); err == nil {
+		if lock, err = d.tryLock("lock"); err == nil {
 			break
 		}
 		if !errors.Is(err, durable.ErrLocked) || time.Now().After(end) {
@@ -32,4 +29,17 @@ func (d Dirs) Exclusively(do func() error) error {
 		}
 	}
 	return errors.Join(do(), lock.Unlock())
+}
+
+// LockKey keeps other runs away from the access keys of a user of AWS, for longer than
+// a change of a file takes. It gives durable.ErrLocked at once if another has it.
+func (d Dirs) LockKey(user string) (*durable.Lock, error) {
+	return d.tryLock("key-" + filepath.Base(user) + ".lock")
+}
+
+func (d Dirs) tryLock(name string) (*durable.Lock, error) {
+	if err := os.MkdirAll(d.Config, 0o700); err != nil {
+		return nil, fmt.Errorf("making the configuration folder: %w", err)
+	}
+	return durable.TryLock(filepath.Join(d.Config, name))
 }
