@@ -39,6 +39,9 @@ keys that it makes are written once, into a profile of their own that only you c
 	f.StringVar(&g.profile, "profile", "", "profile of the AWS configuration whose credentials deploy (also AWS_PROFILE)")
 	f.StringVar(&c.endpoint, "endpoint", "", "URL of a server that stands in for AWS (also AWS_ENDPOINT_URL)")
 	cmd.AddCommand(newCloudTemplate(c), newCloudPlan(c), newCloudDeploy(c), newCloudStatus(c), newCloudPolicy(c), newCloudBootstrap(c), newCloudRotate(c), newCloudDestroy(c))
+	for _, each := range cmd.Commands() {
+		c.aimErrors(each)
+	}
 	return cmd
 }
 

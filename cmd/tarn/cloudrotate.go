@@ -73,7 +73,7 @@ func (c *clouds) rotate(ctx context.Context, a *cloud.Account, s *cloud.Stack, n
 	if done {
 		return c.sayRotated(user, own.key, "", own.name)
 	}
-	if err := c.onlyKey(ctx, a, user, own); err != nil {
+	if err := c.onlyKey(ctx, a, user, n, own); err != nil {
 		return err
 	}
 	o, err := c.has(ctx, a)
@@ -107,19 +107,19 @@ func (c *clouds) sayRotated(user, key, old, profile string) error {
 // onlyKey sees to it that a user has this machine's key and no other, so that
 // there is room for a new one. One that is disabled is what a rotation has left that
 // was interrupted, and goes.
-func (c *clouds) onlyKey(ctx context.Context, a *cloud.Account, user string, own ownProfile) error {
+func (c *clouds) onlyKey(ctx context.Context, a *cloud.Account, user string, n int, own ownProfile) error {
 	keys, err := a.Keys(ctx, user)
 	if err != nil {
 		return err
 	}
 	if !slices.ContainsFunc(keys, func(k cloud.Key) bool { return k.ID == own.key }) {
-		return hinted{fmt.Errorf("the profile %s on this machine has no access key of %s", own.name, user), "Run it on the machine that has it, or name another one by --machine; `tarn cloud deploy` makes a first key."}
+		return hinted{fmt.Errorf("the profile %s on this machine has no access key of %s", own.name, user), fmt.Sprintf("Run it on the machine that has it, or name another one by --machine; `tarn cloud deploy --machine %d` makes a first key.", n)}
 	}
 	for _, k := range keys {
 		switch {
 		case k.ID == own.key:
 		case k.Active:
-			return hinted{fmt.Errorf("user %s: %w: %s is another one that works", user, cloud.ErrTooManyKeys, k.ID), "If no machine uses it, `tarn cloud rotate --remove " + k.ID + "` removes it."}
+			return hinted{fmt.Errorf("user %s: %w: %s is another one that works", user, cloud.ErrTooManyKeys, k.ID), fmt.Sprintf("If no machine uses it, `tarn cloud rotate --machine %d --remove %s` removes it.", n, k.ID)}
 		default:
 			if err := a.RemoveKey(ctx, user, k.ID); err != nil {
 				return err

@@ -59,7 +59,7 @@ func (c *clouds) status(ctx context.Context) error {
 		return err
 	}
 	if s.Planned() {
-		c.say("            it has a plan, and nothing else: `tarn cloud deploy` makes it, `tarn cloud destroy` removes the plan")
+		c.say("%s", c.aim("            it has a plan, and nothing else: `tarn cloud deploy` makes it, `tarn cloud destroy` removes the plan"))
 		return nil
 	}
 	if s.Bucket() != "" {
@@ -135,7 +135,7 @@ func (c *clouds) printMachine(m machineState) {
 		return
 	}
 	if len(m.keys) == 0 {
-		c.say("            no access key: `tarn cloud deploy --machine %d` on that machine makes one", m.n)
+		c.say("%s", c.aim(fmt.Sprintf("            no access key: `tarn cloud deploy --machine %d` on that machine makes one", m.n)))
 	}
 	for _, k := range m.keys {
 		state := "disabled"

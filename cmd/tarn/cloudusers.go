@@ -24,7 +24,7 @@ func (c *clouds) bound(ctx context.Context, a *cloud.Account) error {
 	made, same, err := a.Bound(ctx, place)
 	switch {
 	case errors.Is(err, tarn.ErrDenied) && cloud.Permission(err) == "iam:CreatePolicy":
-		return hinted{fmt.Errorf("the boundary of the stack's users is not there yet: %w", err), "An administrator of the account makes it, once: `tarn cloud policy --boundary --apply --stack " + c.stack + "`."}
+		return hinted{fmt.Errorf("the boundary of the stack's users is not there yet: %w", err), "An administrator of the account makes it, once: `tarn cloud policy --boundary --apply --stack " + c.stack + " --region " + a.Region + "`."}
 	case errors.Is(err, cloud.ErrLoose):
 		return hinted{err, "An administrator of the account looks at who has put that there, and makes it right: `tarn cloud policy --boundary --apply --stack " + c.stack + " --region " + a.Region + "`."}
 	case err != nil:
@@ -34,7 +34,7 @@ func (c *clouds) bound(ctx context.Context, a *cloud.Account) error {
 	case made:
 		c.say("Made the policy %s, beyond which no user or role of the stack has rights", place.Boundary())
 	case !same:
-		c.warn("the policy %s is not what this version of tarn has: `tarn cloud policy --boundary --apply` makes it so", place.Boundary())
+		c.warn("%s", c.aim("the policy "+place.Boundary()+" is not what this version of tarn has: `tarn cloud policy --boundary --apply` makes it so"))
 	}
 	return nil
 }

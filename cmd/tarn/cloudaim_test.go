@@ -1,0 +1,43 @@
+package main
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/tarn-backup/tarn/internal/storage/storagetest"
+)
+
+// TestCloudAims: commands that messages name go to the stack that the message is
+// about, as they stand there.
+func TestCloudAims(t *testing.T) {
+	const said = "`tarn cloud deploy` makes it, `tarn cloud policy --apply --stack s` too, and `tarn backup`; `tarn cloud deploy --role R`."
+	for _, test := range []struct {
+		c    clouds
+		want string
+	}{
+		{clouds{globals: &globals{}, stack: "tarn"}, said},
+		{clouds{globals: &globals{region: "eu-west-1", profile: "it's me"}, stack: "home", endpoint: "http://me:secret@x:1"},
+			"`tarn cloud deploy --stack home --region eu-west-1 --profile 'it'\\''s me' --endpoint 'http://…@x:1'` makes it, " +
+				"`tarn cloud policy --apply --stack s --region eu-west-1 --endpoint 'http://…@x:1'` too, and `tarn backup`; " +
+				"`tarn cloud deploy --role R --stack home --region eu-west-1 --profile 'it'\\''s me' --endpoint 'http://…@x:1'`."},
+	} {
+		if got := test.c.aim(said); got != test.want {
+			t.Errorf("%s\nwant %s", got, test.want)
+		}
+	}
+
+	h := &heard{person: deployer(t, storagetest.Moto(t).URL)}
+	where := []string{"--stack", "hint", "--region", "eu-west-1"}
+	run := func(want string, args ...string) {
+		t.Helper()
+		_, out, errs := h.run(append(append([]string{"cloud"}, args...), where...)...)
+		if !strings.Contains(out+errs, want) {
+			t.Errorf("%v: no %q in\n%s", args, want, out+errs)
+		}
+	}
+	run("`tarn cloud deploy --stack hint --region eu-west-1` makes it", "status")
+	h.mustDo(append([]string{"cloud", "deploy", "--yes", "--only-stack", "--users", "2"}, where...)...)
+	run("`tarn cloud deploy --machine 2 --stack hint --region eu-west-1` on that machine", "status")
+	run("`tarn cloud status --stack hint --region eu-west-1` lists its machines", "rotate", "--machine", "3")
+	run("`tarn cloud deploy --machine 2 --stack hint --region eu-west-1` makes a first key", "rotate", "--machine", "2")
+}
