@@ -241,8 +241,10 @@ func TestCloudBootstrap(t *testing.T) {
 	if out != want {
 		t.Errorf("%s", out)
 	}
-	if code, _, errs := p.run("cloud", "bootstrap", "--qualifier", "longer than ten"); code != exitFailed || !strings.Contains(errs, "1 to 10 letters") {
-		t.Errorf("%d %s", code, errs)
+	for bad, want := range map[string]string{"longer than ten": "1 to 10 small letters", "Abc": "1 to 10 small letters", "hnb659fds": "the CDK's own"} {
+		if code, _, errs := p.run("cloud", "bootstrap", "--qualifier", bad); code != exitFailed || !strings.Contains(errs, want) {
+			t.Errorf("%s: %d %s", bad, code, errs)
+		}
 	}
 	dir := p.path("bin")
 	if err := os.Mkdir(dir, 0o755); err != nil {
@@ -289,6 +291,9 @@ func TestCloudOffline(t *testing.T) {
 		"none of the others can be":     {"cloud", "policy", "--backup", "--prune"},
 		"want one of":                   {"cloud", "template", "--storage-class", "COLD"},
 		"a budget wants dollars and an": {"cloud", "template", "--budget", "5"},
+		"begins with cdk-":              {"cloud", "policy", "--execution", "--stack", "cdk-home", "--account", "123456789012", "--region", "eu-west-1"},
+		"begins with TarnCloud-":        {"cloud", "deploy", "--stack", "TarnCloud", "--role", "arn:aws:iam::123456789012:role/r"},
+		"as its own does":               {"cloud", "bootstrap", "--stack", "cdk"},
 		"in no part of AWS that":        {"cloud", "policy", "--deployer", "--account", "123456789012", "--region", "zz-west-1"},
 	} {
 		if code, _, errs := p.run(args...); code != exitFailed || !strings.Contains(errs, want) {

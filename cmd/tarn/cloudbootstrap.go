@@ -17,16 +17,15 @@ func newCloudBootstrap(c *clouds) *cobra.Command {
 	var qualifier string
 	var run bool
 	cmd := &cobra.Command{
-		Use:   "bootstrap --qualifier Q",
+		Use:   "bootstrap",
 		Short: "Print or run the `cdk bootstrap` call whose execution role is limited to the stack",
 		Long: `bootstrap prints the call of ` + "`cdk bootstrap`" + ` that gives CloudFormation a role for this stack alone, in the place of one with
 AdministratorAccess; with --run it makes the policy (as ` + "`tarn cloud policy --execution --apply`" + `) and the boundary of the
-stack's users (--boundary --apply), and runs the call. The qualifier keeps
-it apart from the CDK's own. ` + "`tarn cloud deploy --role ARN`" + ` then works with that role.` + "\n" + exitCodes,
+stack's users (--boundary --apply), and runs the call. The qualifier, which is made of the stack's name, keeps it apart from the CDK's own. ` + "`tarn cloud deploy --role ARN`" + ` then works with that role.` + "\n" + exitCodes,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return c.bootstrap(cmd.Context(), qualifier, run) },
 	}
-	cmd.Flags().StringVar(&qualifier, "qualifier", "", "1 to 10 letters and digits that keep it apart from other bootstraps (default: of the stack's name)")
+	cmd.Flags().StringVar(&qualifier, "qualifier", "", "1 to 10 small letters and digits that keep it apart from other bootstraps (default: of the stack's name)")
 	cmd.Flags().BoolVar(&run, "run", false, "make the policies, and run the call")
 	return cmd
 }
@@ -36,6 +35,9 @@ func (c *clouds) bootstrap(ctx context.Context, qualifier string, run bool) erro
 		if err := cloud.CheckQualifier(qualifier); err != nil {
 			return err
 		}
+	}
+	if err := c.checkExecution(); err != nil {
+		return err
 	}
 	a, err := c.account(ctx)
 	if err != nil {
@@ -71,6 +73,6 @@ func (c *clouds) bootstrap(ctx context.Context, qualifier string, run bool) erro
 	if err := cdk.Run(); err != nil {
 		return fmt.Errorf("running cdk: %w", err)
 	}
-	c.say("Deploy with that role: tarn cloud deploy --stack %s --role %s", c.stack, place.ExecutionRole())
+	c.say("Deploy with that role: %s", c.aim("`tarn cloud deploy --region "+a.Region+" --role "+place.ExecutionRole()+"`")) // which is of the region
 	return nil
 }

@@ -96,6 +96,11 @@ func (c *clouds) checkDeploy(f deployFlags) error {
 	if err := cloud.CheckRole(f.role); err != nil {
 		return hinted{err, "`tarn cloud bootstrap --json` prints the ARN of the one that it makes."}
 	}
+	if f.role != "" {
+		if err := c.checkExecution(); err != nil {
+			return err
+		}
+	}
 	if f.machine < 1 {
 		return hinted{fmt.Errorf("machine %d: want a number from 1", f.machine), "Name this machine's number by --machine."}
 	}

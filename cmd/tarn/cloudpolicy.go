@@ -75,6 +75,11 @@ func (c *clouds) policy(ctx context.Context, f policyFlags) error {
 			kind = k
 		}
 	}
+	if kind == cloud.Execution {
+		if err := c.checkExecution(); err != nil {
+			return err
+		}
+	}
 	place, a, err := c.policyPlace(ctx, f)
 	if err != nil {
 		return err
@@ -92,6 +97,14 @@ func (c *clouds) policy(ctx context.Context, f policyFlags) error {
 	}
 	_, err = c.stdout.Write(text)
 	return err
+}
+
+// checkExecution refuses a stack that no execution role can be for.
+func (c *clouds) checkExecution() error {
+	if err := cloud.CheckExecution(c.stack); err != nil {
+		return hinted{err, "Name another stack by --stack, or deploy without --role."}
+	}
+	return nil
 }
 
 // apply makes a managed policy, and says what became of it.

@@ -153,7 +153,7 @@ func (p Place) here(service, rest string) string {
 func DefaultQualifier(stack string) string {
 	const most = 10 // of the CDK
 	plain := strings.ReplaceAll(strings.ToLower(stack), "-", "")
-	if plain == stack && len(plain) <= most && plain != "hnb659fds" { // which is the CDK's own
+	if plain == stack && len(plain) <= most && plain != cdkQualifier {
 		return plain
 	}
 	hash := fmt.Sprintf("%x", sha256.Sum256([]byte(stack)))
@@ -174,13 +174,31 @@ func placeIn(partition, region, account, stack string) Place {
 	return p
 }
 
-// qualifier is what `cdk bootstrap` takes.
-var qualifier = regexp.MustCompile(`^[A-Za-z0-9]{1,10}$`)
+// qualifier is what `cdk bootstrap` takes, and S3 in the name of a bucket.
+var qualifier = regexp.MustCompile(`^[a-z0-9]{1,10}$`)
 
-// CheckQualifier refuses what the CDK does not take.
+// cdkQualifier is that of everybody's `cdk bootstrap`, whose role may do more, or
+// should: it is not to be limited to tarn's stack.
+const cdkQualifier = "hnb659fds"
+
+// CheckQualifier refuses what the CDK does not take, and what is not the stack's own.
 func CheckQualifier(q string) error {
 	if !qualifier.MatchString(q) {
-		return fmt.Errorf("qualifier %q: want 1 to 10 letters and digits: %w", q, fs.ErrInvalid)
+		return fmt.Errorf("qualifier %q: want 1 to 10 small letters and digits: %w", q, fs.ErrInvalid)
+	}
+	if q == cdkQualifier {
+		return fmt.Errorf("qualifier %s: it is the CDK's own, whose role other stacks have: want another: %w", q, fs.ErrInvalid)
+	}
+	return nil
+}
+
+// CheckExecution refuses names of stacks whose users or roles the execution role could
+// not make: it may not touch what is called like itself and its policies.
+func CheckExecution(stack string) error {
+	for _, reserved := range []string{"cdk", "TarnCloud"} {
+		if stack == reserved || strings.HasPrefix(stack, reserved+"-") {
+			return fmt.Errorf("stack %s: an execution role may make nothing whose name begins with %s-, as its own does: %w", stack, reserved, fs.ErrInvalid)
+		}
 	}
 	return nil
 }

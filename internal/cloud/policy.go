@@ -66,6 +66,9 @@ func (p Place) Policy(kind Kind) (Document, error) {
 	case Deployer:
 		list = p.deployer()
 	case Execution:
+		if err := CheckExecution(p.Stack); err != nil {
+			return Document{}, err
+		}
 		list = p.execution()
 	case Boundary:
 		list = p.bounds()
