@@ -1,8 +1,8 @@
 package machine
 
 import (
+	"errors"
 	"fmt"
-	"io/fs"
 	"regexp"
 	"slices"
 	"strings"
@@ -21,6 +21,9 @@ func (f ini) end() string {
 	}
 	return "\n"
 }
+
+// ErrTwice says that a file has two sections of one name.
+var ErrTwice = errors.New("stands there twice")
 
 // section returns the lines of a section from its header up to the next one; the
 // end of the file, twice, if it is not there. One that stands there twice is
@@ -41,7 +44,7 @@ func (f ini) section(name string) (from, to int, err error) {
 			continue
 		}
 		if found {
-			return 0, 0, fmt.Errorf("[%s] stands there twice: %w", name, fs.ErrInvalid)
+			return 0, 0, fmt.Errorf("[%s] %w", name, ErrTwice)
 		}
 		from, found, inside = i, true, true
 	}
@@ -91,7 +94,10 @@ func (f ini) set(from, to int, pairs []pair) ini {
 		at := -1
 		for _, s := range f.settings(from, to) {
 			if s.name == p.name {
-				at, last, indent = s.line, max(last, s.line), s.indent
+				at = s.line
+				if at > last { // the indent that missing ones have, too, as they come below it
+					last, indent = at, s.indent
+				}
 				out[at] = s.indent + p.name + " = " + p.value + f.end()
 			}
 		}
@@ -121,6 +127,23 @@ func (f ini) add(name, comment string, pairs []pair) ini {
 	return out
 }
 
+// continued are the lines below a setting that belong to it: those that are indented
+// by more. Left alone they would belong to what stands before.
+func (f ini) continued(s setting, to int) (lines []int) {
+	for i := s.line + 1; i < to; i++ {
+		text := strings.TrimSpace(f[i])
+		indent := len(f[i]) - len(strings.TrimLeft(f[i], " \t"))
+		switch {
+		case text == "" || strings.ContainsAny(text[:1], "#;"):
+		case indent <= len(s.indent):
+			return lines
+		default:
+			lines = append(lines, i)
+		}
+	}
+	return lines
+}
+
 // drop returns the file without some settings of a section, and without a comment of
 // it. The section goes, too, if it sets nothing else.
 func (f ini) drop(from, to int, comment string, names []string) ini {
@@ -129,6 +152,7 @@ func (f ini) drop(from, to int, comment string, names []string) ini {
 	for _, s := range f.settings(from, to) {
 		if slices.Contains(names, s.name) {
 			gone = append(gone, s.line)
+			gone = append(gone, f.continued(s, to)...)
 		} else {
 			others = true
 		}

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -60,6 +59,10 @@ func TestCredentials(t *testing.T) {
 		"settings of the user's": {"[tarn]\n# made by tarn cloud\nregion = eu-west-1\nAWS_ACCESS_KEY_ID = OLD\ns3 =\n  region = no\n  max_concurrent_requests = 2\naws_secret_access_key = old\nca_bundle = /my.pem\n[work]\n", "OLD",
 			"[tarn]\n# made by tarn cloud\nregion = eu-west-1\naws_access_key_id = NEW\ns3 =\n  region = no\n  max_concurrent_requests = 2\naws_secret_access_key = s3cr3t\nca_bundle = /my.pem\n[work]\n",
 			"[tarn]\ns3 =\n  region = no\n  max_concurrent_requests = 2\nca_bundle = /my.pem\n[work]\n"},
+		"continued": {"[o]\n[tarn]\naws_access_key_id = OLD\n  max = 2\nregion = x\n", "OLD",
+			"[o]\n[tarn]\naws_access_key_id = NEW\n  max = 2\nregion = eu-west-1\naws_secret_access_key = s3cr3t\n", "[o]\n"},
+		"indented and not": {"[tarn]\n  region = x\naws_access_key_id = OLD\n", "OLD",
+			"[tarn]\n  region = eu-west-1\naws_access_key_id = NEW\naws_secret_access_key = s3cr3t\n", ""},
 		"of Windows": {"\ufeff[tarn]\r\naws_access_key_id = OLD\r\naws_secret_access_key = old\r\nregion = x\r\nx = 1\r\n", "OLD",
 			"\ufeff[tarn]\r\naws_access_key_id = NEW\r\naws_secret_access_key = s3cr3t\r\nregion = eu-west-1\r\nx = 1\r\n", "\ufeff[tarn]\r\nx = 1\r\n"},
 	} {
@@ -139,7 +142,7 @@ func TestCredentialsElsewhere(t *testing.T) {
 func TestCredentialsOfOthers(t *testing.T) {
 	for text, want := range map[string]error{
 		"[tarn]\naws_access_key_id = THEIRS\naws_secret_access_key = only\n":         machine.ErrNotOurs,
-		"[tarn]\naws_access_key_id = OLD\n[a]\n[tarn]\naws_access_key_id = THEIRS\n": fs.ErrInvalid,
+		"[tarn]\naws_access_key_id = OLD\n[a]\n[tarn]\naws_access_key_id = THEIRS\n": machine.ErrTwice,
 	} {
 		path := filepath.Join(t.TempDir(), "credentials")
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
