@@ -30,7 +30,8 @@ func newCloudDeploy(c *clouds) *cobra.Command {
 for the machine's user, writes it into an AWS profile of its own, makes the repository, and checks it. The next command is
 ` + "`tarn backup`" + `. Run again, it changes what the flags say and leaves the rest of the stack and of this machine as they are.
 
-On a further machine, deploy with --users 2 --machine 2. With fewer users than there are, somebody has to type the name of each that
+On a further machine, first copy the identity file from the first one, into the configuration folder's identities, since both back up into
+one repository; then deploy with --users 2 --machine 2, and on a third with --users 3 --machine 3. With fewer users than there are, somebody has to type the name of each that
 goes with an access key in force. Nothing that holds data is ever replaced or removed.
 
 Users and roles of the stack have a permissions boundary, a policy outside of the stack that deploy makes if it may; where it may not,
@@ -165,6 +166,9 @@ func (c *clouds) notCutOff(has, wanted cloud.Options) error {
 func (c *clouds) change(ctx context.Context, a *cloud.Account, p cloud.Proposal) error {
 	set, err := a.Propose(ctx, p)
 	if errors.Is(err, cloud.ErrNoChange) {
+		if err := c.bound(ctx, a); err != nil { // which is outside of the stack, and may have changed
+			return err
+		}
 		c.say("The stack %s is as it should be", p.Stack)
 		return nil
 	} else if err != nil {

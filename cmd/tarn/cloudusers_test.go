@@ -80,6 +80,7 @@ func TestCloudUserGone(t *testing.T) {
 		{[]string{"rotate", "--yes"}, exitFailed, "iam create-user"},
 		{[]string{"deploy", "--yes", "--machine", "2"}, exitDone, "has the access key"},
 		{[]string{"rotate", "--yes", "--machine", "2"}, exitDone, "has the new access key"},
+		{[]string{"destroy", "--yes"}, exitDone, "The stack tarn is removed"}, // on a server that then has no events of it any more
 	} {
 		if code, said := p.typed("", append([]string{"cloud"}, test.args...)...); code != test.code || !strings.Contains(said, test.want) {
 			t.Errorf("%v: exit code %d, want %q in\n%s", test.args, code, test.want, said)
@@ -127,6 +128,21 @@ func TestCloudLooseBoundary(t *testing.T) {
 		if _, err := p.tryCLI("cloudformation", "describe-stacks", "--stack-name", stack); (err == nil) != (code == exitDone) {
 			t.Errorf("%s: %v", stack, err)
 		}
+	}
+}
+
+// TestCloudLoosened: a boundary that was loosened after the stack was made is found
+// where nothing else changes, and no key is made under it.
+func TestCloudLoosened(t *testing.T) {
+	p := newPlanner(t)
+	p.env = append(p.env, "AWS_SHARED_CREDENTIALS_FILE="+p.path("credentials"))
+	if code, said := p.typed("", "cloud", "deploy", "--yes", "--only-stack"); code != exitDone {
+		t.Fatal(said)
+	}
+	p.cli("iam", "create-policy-version", "--set-as-default", "--policy-arn", "arn:aws:iam::123456789012:policy/TarnCloud-tarn-us-east-1-boundary", "--policy-document",
+		`{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}`)
+	if code, said := p.typed("", "cloud", "deploy", "--yes"); code != exitFailed || !strings.Contains(said, "it allows * on *") || strings.Contains(said, "Made an access key") {
+		t.Errorf("%d\n%s", code, said)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"regexp"
 	"slices"
 	"strings"
@@ -167,6 +168,9 @@ func (f *follower) read(ctx context.Context, to func(Event)) (end types.StackSta
 	pages := cloudformation.NewDescribeStackEventsPaginator(f.a.CloudFormation, &cloudformation.DescribeStackEventsInput{StackName: &f.stack.ID})
 	for known := false; pages.HasMorePages() && !known; {
 		out, err := pages.NextPage(ctx)
+		if err := explain(err); errors.Is(err, fs.ErrNotExist) {
+			break // it is gone, as those who follow it find out, and its events with it
+		}
 		if err != nil {
 			return "", fmt.Errorf("reading the events of the stack %s: %w", f.stack.Name, explain(err))
 		}
