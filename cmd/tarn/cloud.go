@@ -35,9 +35,9 @@ keys that it makes are written once, into a profile of their own that only you c
 	}
 	f := cmd.PersistentFlags()
 	f.StringVar(&c.stack, "stack", cloud.DefaultStack, "name of the CloudFormation stack")
-	f.StringVar(&g.region, "region", "", "region of the stack (also AWS_REGION)")
-	f.StringVar(&g.profile, "profile", "", "profile of the AWS configuration whose credentials deploy (also AWS_PROFILE)")
-	f.StringVar(&c.endpoint, "endpoint", "", "URL of a server that stands in for AWS (also AWS_ENDPOINT_URL)")
+	f.StringVar(&g.region, "region", "", "region of the stack and its bucket, here the same as --aws-region (also AWS_REGION)")
+	f.StringVar(&g.profile, "profile", "", "profile of the AWS configuration whose credentials deploy, here the same as --aws-profile (also AWS_PROFILE)")
+	f.StringVar(&c.endpoint, "endpoint", "", "URL of a server that stands in for all of AWS; --s3-endpoint has no meaning here (also AWS_ENDPOINT_URL)")
 	cmd.AddCommand(newCloudTemplate(c), newCloudPlan(c), newCloudDeploy(c), newCloudStatus(c), newCloudPolicy(c), newCloudBootstrap(c), newCloudRotate(c), newCloudDestroy(c))
 	for _, each := range cmd.Commands() {
 		c.aimErrors(each)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"os"
 	"strings"
 	"testing"
 
@@ -38,6 +39,16 @@ func TestCloudAims(t *testing.T) {
 	run("`tarn cloud deploy --stack hint --region eu-west-1` makes it", "status")
 	h.mustDo(append([]string{"cloud", "deploy", "--yes", "--only-stack", "--users", "2"}, where...)...)
 	run("`tarn cloud deploy --machine 2 --stack hint --region eu-west-1` on that machine", "status")
+	if err := os.MkdirAll(h.path("home", ".aws"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(h.path("home", ".aws", "credentials"), []byte("[tarn-hint]\n[tarn-hint]\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	run("delete the other one or give it another name", "status")
+	if err := os.Remove(h.path("home", ".aws", "credentials")); err != nil {
+		t.Fatal(err)
+	}
 	run("`tarn cloud status --stack hint --region eu-west-1` lists its machines", "rotate", "--machine", "3")
 	run("`tarn cloud deploy --machine 2 --stack hint --region eu-west-1` makes a first key", "rotate", "--machine", "2")
 }

@@ -51,7 +51,8 @@ CloudFormation takes a template of more than 51,200 bytes, as the CDK often make
 put there for as long as the change set takes to be made, and removed again. That wants s3:PutObject, s3:GetObject and s3:DeleteObject of
 BUCKET/tarn-*.template, which ` + "`tarn cloud policy --deployer`" + ` has not, as tarn's own template is small. In a versioned bucket an old version stays.
 
-The exit code is 3 if the plan would lose data or fail, or has something to look at, so that a script can tell.` + "\n" + exitCodes,
+Exit codes, so that a script can tell: 0 the plan loses nothing, or was carried out; 1 failed, or --execute was refused; 3 the plan would
+lose data or fail, or has something to look at; 130 interrupted.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			f.given = cmd.Flags().Changed

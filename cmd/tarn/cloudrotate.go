@@ -18,9 +18,8 @@ func newCloudRotate(c *clouds) *cobra.Command {
 		Use:   "rotate",
 		Short: "Give this machine a new access key, and remove the old one",
 		Long: `rotate makes a new access key for this machine's user, tries it, writes it into the AWS profile, and only then disables the old one and
-removes it. Killed anywhere, the profile has a key that works. A backup
-that is running here at that time has the old key, and stops: run it again. With --remove it disables and removes a key that no machine uses any more:
-a lost one, say.` + "\n" + exitCodes,
+removes it. Wherever it is killed, the profile has a key that works. A backup that is running here at that time has the old key, and
+stops: run it again. With --remove it disables and removes a key that no machine uses any more: a lost one, say.` + "\n" + exitCodes,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			a, err := c.account(cmd.Context())

@@ -179,6 +179,8 @@ func hintFor(err error) string {
 		return "Nothing was written, to spare what is there. `tarn rebuild` writes tarn.json again; or name another place with --repo."
 	case errors.Is(err, repo.ErrConfigStays):
 		return "Move tarn.json away or delete it, and run `tarn rebuild` again: it writes a new one, from the copy in keys/."
+	case errors.Is(err, machine.ErrTwice):
+		return "Programs differ in which of the two counts. Look which has the key that is in use, delete the other one or give it another name, and run the same command again."
 	case errors.As(err, &missing):
 		return "Install age-plugin-" + missing.Name + " where the system finds programs (PATH)."
 	case errors.Is(err, repo.ErrColdMetadata):
