@@ -31,8 +31,10 @@ for the machine's user, writes it into an AWS profile of its own, makes the repo
 ` + "`tarn backup`" + `. Run again, it changes what the flags say and leaves the rest of the stack and of this machine as they are.
 
 On a further machine, first copy the identity file from the first one, into the configuration folder's identities, since both back up into
-one repository; then deploy with --users 2 --machine 2, and on a third with --users 3 --machine 3. With fewer users than there are, somebody has to type the name of each that
-goes with an access key in force. Nothing that holds data is ever replaced or removed.
+one repository; then deploy with --users 2 --machine 2, and on a third with --users 3 --machine 3.
+
+With fewer users than there are, somebody has to type the name of each that goes with an access key in force. Nothing that holds data is
+ever replaced or removed.
 
 Users and roles of the stack have a permissions boundary, a policy outside of the stack that deploy makes if it may; where it may not,
 an administrator does, once (` + "`tarn cloud policy --boundary --apply`" + `).
