@@ -165,12 +165,13 @@ func (b *Bucket) plain(list []Object, there, older *[]Object) {
 func (b *Bucket) archives(k Key, list []Object, history map[string][]Object) {
 	var newer time.Time
 	sums, lists := history[k.Of(Sum).String()], history[k.Of(List).String()]
+	late := tellsLate(sums) || tellsLate(lists)
+	at, sumsAt, listsAt := storedAt(list, late, len(list)), storedAt(sums, late, len(list)), storedAt(lists, late, len(list))
 	for i, o := range list {
 		a := &Tarball{Key: k, Body: o}
-		a.Sum, a.OldSum = beside(sums, o, newer)
-		a.List, a.OldList = beside(lists, o, newer)
-		// Some servers tell of an older version when it became one. Of as many
-		// uploads as hashes and lists, each has its own.
+		a.Sum, a.OldSum = beside(sums, sumsAt, at[i], newer)
+		a.List, a.OldList = beside(lists, listsAt, at[i], newer)
+		// Of as many uploads as hashes and lists, each has its own.
 		if a.Sum == nil && a.List == nil && !o.Latest && len(sums) == len(list) && len(lists) == len(list) {
 			a.Sum, a.List = &sums[i], &lists[i]
 		}
@@ -188,17 +189,39 @@ func (b *Bucket) archives(k Key, list []Object, history map[string][]Object) {
 		} else {
 			b.Older = append(b.Older, a)
 		}
-		newer = o.Modified
+		newer = at[i]
 	}
 }
 
+// tellsLate reports whether a server tells of an older version when it became one, as
+// versitygw does, by those of an object that is always stored by one request.
+func tellsLate(list []Object) bool {
+	return len(list) > 1 && list[0].Latest && !list[1].Modified.Before(list[0].Modified)
+}
+
+// storedAt is when each version of an object was stored. A server that tells late says
+// that of the one before it. Of the oldest nobody knows: it is of the oldest archive, if
+// there is one for each archive.
+func storedAt(list []Object, late bool, archives int) []time.Time {
+	at := make([]time.Time, len(list))
+	for i, o := range list {
+		switch {
+		case late && !o.Latest && i+1 < len(list):
+			at[i] = list[i+1].Modified
+		case !late || o.Latest || len(list) < archives:
+			at[i] = o.Modified
+		}
+	}
+	return at
+}
+
 // beside finds what was stored with a version of an archive: the script stores
-// the archive, then its hash and its list. newer is when the next version came, zero
-// if none did.
-func beside(list []Object, o Object, newer time.Time) (found *Object, old bool) {
-	for i := range list { // the newest first
-		switch at := list[i].Modified; {
-		case at.Before(o.Modified):
+// the archive, then its hash and its list. since is when it was stored, and newer when
+// the next version came, zero if none did.
+func beside(list []Object, stored []time.Time, since, newer time.Time) (found *Object, old bool) {
+	for i, at := range stored { // the newest first
+		switch {
+		case at.Before(since):
 			return nil, newer.IsZero()
 		case newer.IsZero() || at.Before(newer):
 			return &list[i], false

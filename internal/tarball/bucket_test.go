@@ -77,6 +77,50 @@ func TestVersionsOfOddTimes(t *testing.T) {
 	}
 }
 
+// A list that is stored again, as that of another split depth is newer, is that of its
+// archive, also where a server tells of each older version when it became one.
+func TestVersionsOfListsStoredAgain(t *testing.T) {
+	stored := map[string][]int{"": {0, 20, 30}, ".md5": {1, 21, 31}, ".txt": {2, 10, 22, 25, 32}} // the second and the fourth again
+	want := map[string][2]string{"0": {"1", "10"}, "20": {"21", "25"}, "30": {"31", "32"}}
+	for name, c := range map[string]struct{ late, lostSum bool }{"S3": {}, "versitygw": {late: true}, "versitygw, a hash lost": {true, true}} {
+		s := versioned{Memory: storagetest.NewMemory()}
+		for suffix, times := range stored {
+			if c.lostSum && suffix == ".md5" {
+				times = times[1:]
+			}
+			key := "disk/x" + tarball.Suffix + suffix
+			s.Plant(key, []byte("x"))
+			for i, at := range slices.Backward(times) {
+				v := storage.Version{ID: fmt.Sprint(at), Latest: i == len(times)-1}
+				if c.late && !v.Latest {
+					at = times[i+1]
+				}
+				v.Object = storage.Object{Key: key, Size: 1, Modified: now.Add(time.Duration(at) * time.Second)}
+				s.all = append(s.all, v)
+			}
+		}
+		b, err := tarball.Look(t.Context(), s, "disk", now)
+		if err != nil || len(b.Archives) != 1 || len(b.Older) != 2 {
+			t.Fatalf("%s: %+v, %v", name, b, err)
+		}
+		for _, a := range slices.Concat(b.Archives, b.Older) {
+			version := func(o *tarball.Object) string {
+				if o == nil {
+					return ""
+				}
+				return o.Version
+			}
+			want := want[a.Body.Version]
+			if c.lostSum && version(a.Sum) == "" && a.Body.Version != "30" {
+				want[0] = "" // whose the oldest is, nobody knows
+			}
+			if got := [2]string{version(a.Sum), version(a.List)}; got != want {
+				t.Errorf("%s: version %s has %q, want %q", name, a.Body.Version, got, want)
+			}
+		}
+	}
+}
+
 // A list with a line that is no name is damaged as any other: it is named, and its
 // archive is whole.
 func TestListOfOneLongLine(t *testing.T) {
