@@ -189,7 +189,7 @@ func TestCloudLeastPrivilege(t *testing.T) {
 		{"deploy", false, first, "cloudformation:CreateChangeSet cloudformation:DescribeChangeSet cloudformation:DescribeStackEvents cloudformation:DescribeStacks cloudformation:ExecuteChangeSet cloudformation:ListStackResources " +
 			"iam:CreateAccessKey iam:GetPolicy iam:GetPolicyVersion iam:ListAccessKeys iam:PassRole"},
 		{"deploy again", true, first, "cloudformation:CreateChangeSet cloudformation:DeleteChangeSet cloudformation:DescribeChangeSet cloudformation:DescribeStacks cloudformation:GetTemplate cloudformation:ListStackResources " +
-			"iam:GetAccessKeyLastUsed iam:ListAccessKeys iam:PassRole"},
+			"iam:GetAccessKeyLastUsed iam:GetPolicy iam:GetPolicyVersion iam:ListAccessKeys iam:PassRole"},
 		{"plan", true, []string{"cloud", "plan", "--users", "2", "--role", role}, "cloudformation:CreateChangeSet cloudformation:DeleteChangeSet cloudformation:DescribeChangeSet cloudformation:DescribeStacks cloudformation:GetTemplate cloudformation:ListStackResources iam:PassRole"},
 		{"plan anew", false, []string{"cloud", "plan", "--role", role}, "cloudformation:CreateChangeSet cloudformation:DeleteChangeSet cloudformation:DeleteStack cloudformation:DescribeChangeSet cloudformation:DescribeStacks cloudformation:ListChangeSets iam:PassRole"},
 		{"status", true, []string{"cloud", "status"}, "cloudformation:DescribeStacks cloudformation:GetTemplate cloudformation:ListStackResources iam:GetAccessKeyLastUsed iam:ListAccessKeys"},
@@ -239,7 +239,7 @@ func TestCloudLeastPrivilege(t *testing.T) {
 	g.mu.Unlock()
 	g.place = func(string) cloud.Place { return placeOf("other") }
 	g.set("other", "", "")
-	if code, _, errs := h.run(append(slices.Clone(first), "--stack", "other")...); code != exitFailed || !strings.Contains(errs, "An administrator of the account makes it, once: `tarn cloud policy --boundary --apply --stack other`") {
+	if code, _, errs := h.run(append(slices.Clone(first), "--stack", "other")...); code != exitFailed || !strings.Contains(errs, "An administrator of the account makes it, once: `tarn cloud policy --boundary --apply --stack other --region us-east-1`") {
 		t.Errorf("no boundary, after %s: %d\n%s", stack, code, errs)
 	}
 }
